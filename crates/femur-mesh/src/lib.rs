@@ -1,0 +1,16 @@
+//! Cells and their topology, meshes, tags and fields: the nouns that the simulator and the surrogate share.
+//!
+//! A [`Mesh`] holds cells of the highest dimension only, in blocks of one [`CellKind`]; what a mesh file states with
+//! lower-dimensional elements (boundaries) becomes a [`Tag`] of facets, edges or nodes. Node order within a cell is VTK's.
+
+pub mod cell;
+pub mod error;
+pub mod field;
+pub mod mesh;
+pub mod tags;
+
+pub use cell::{CellKind, Facet};
+pub use error::MeshError;
+pub use field::{Field, Location};
+pub use mesh::{CellBlock, Mesh};
+pub use tags::{FacetId, Tag, TagEntities, Tags};

@@ -1,0 +1,14 @@
+//! The waist of Femur: what a run starts from, what it yields, and the small interface that truth and surrogate share.
+//!
+//! [`Setup`] holds all that is known before solving; a [`Simulator`] turns it into [`State`]s; a [`Trajectory`] is a setup
+//! with its states. A finite-element solver and a learned surrogate are both a [`Simulator`].
+
+pub mod setup;
+pub mod simulator;
+pub mod task;
+pub mod trajectory;
+
+pub use setup::{Disc, Input, Load, NodeType, Param, Prescribed, Setup};
+pub use simulator::{Observer, SimError, Simulator, rollout};
+pub use task::{LearningTask, Target, Update};
+pub use trajectory::{SolverLog, State, Trajectory, UnitResponse};

@@ -1,0 +1,57 @@
+//! What is to be learnt, as plain data: stored with the weights, so that a model file needs nothing else.
+
+use serde::{Deserialize, Serialize};
+
+/// How a network's output becomes the next value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Update {
+    /// The output is the value.
+    Absolute,
+    /// The output is the difference to the last step.
+    Delta,
+    /// The output is the second difference (an acceleration times dt squared).
+    SecondOrder,
+}
+
+/// A field to predict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Field name in the states.
+    pub field: String,
+    /// Component names.
+    pub components: Vec<String>,
+    /// Unit.
+    pub unit: String,
+    /// How the output is applied.
+    pub update: Update,
+    /// Weight of this field's mean squared (normalised) error in the loss.
+    pub weight: f64,
+}
+
+/// What a surrogate of this physics reads and predicts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearningTask {
+    /// Name in the list of physics.
+    pub physics: String,
+    /// Space dimension.
+    pub dim: usize,
+    /// Fields to predict.
+    pub targets: Vec<Target>,
+    /// State fields fed back as inputs (none for a steady problem).
+    pub state_inputs: Vec<String>,
+    /// Names of the [`crate::Input`]s that are read, with their component counts.
+    pub inputs: Vec<(String, usize)>,
+    /// Load channels whose unit responses are learnt and superposed; empty for none.
+    pub linear_in: Vec<String>,
+    /// Tags whose distance and direction are node features.
+    pub distance_tags: Vec<String>,
+    /// Length scale of the exponential distance feature, in the mesh's unit.
+    pub distance_scale: f64,
+    /// Whether coordinates are node features.
+    pub coordinates: bool,
+    /// Standard deviation of the noise on `state_inputs` while training, in units of the spread of step differences.
+    pub noise: f64,
+    /// Unit system the fields are in.
+    pub units: String,
+}
