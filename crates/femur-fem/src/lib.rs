@@ -1,1 +1,3 @@
-//! placeholder
+//! Finite elements.
+pub mod element;
+pub mod quadrature;

@@ -1,1 +1,17 @@
-//! placeholder
+//! Pure algebra: sparse operators, direct and iterative solvers, preconditioners, dense products.
+//!
+//! Nothing here knows a mesh. faer and nalgebra-sparse are named in this crate alone.
+
+pub mod csr;
+pub mod dense;
+pub mod direct;
+pub mod krylov;
+pub mod operator;
+pub mod precond;
+pub mod report;
+
+pub use csr::CsrMatrix;
+pub use direct::{DirectSolver, Symmetry};
+pub use krylov::{KrylovOptions, cg};
+pub use operator::{DifferentiableOperator, LinearOperator, Preconditioner};
+pub use report::{SolveError, SolveReport, StopReason};

@@ -1,1 +1,22 @@
+//! The command line of Femur, one file per verb, and a prelude for library users.
 
+pub mod cli;
+pub mod context;
+pub mod derive;
+pub mod export;
+pub mod plot;
+pub mod report;
+pub mod source;
+pub mod templates;
+pub mod verbs;
+
+/// The names most programs on top of Femur want.
+pub mod prelude {
+    pub use femur_dataset::{Dataset, read_trajectory, write_trajectory};
+    pub use femur_io::{read_mesh, write_mesh};
+    pub use femur_learn::Surrogate;
+    pub use femur_mesh::{CellBlock, CellKind, Field, Location, Mesh, Tags};
+    pub use femur_physics::{PHYSICS, Physics};
+    pub use femur_sim::case::{Case, CaseFile};
+    pub use femur_sim::{Setup, Simulator, State, Trajectory, rollout};
+}

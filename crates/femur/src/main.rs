@@ -1,1 +1,23 @@
-fn main() {}
+//! `femur`: parses what was typed, runs the verb, prints errors with their hint. Exit codes: 0 done, 1 failed, 2 wrong
+//! usage, 130 interrupted.
+
+use clap::Parser;
+use femur::cli::Cli;
+use femur::{context, verbs};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = context::Context::new(&cli.global).and_then(|context| verbs::run(cli.verb, &context));
+    match result {
+        Ok(code) => code,
+        Err(_) if context::interrupted() => {
+            eprintln!("interrupted: what was finished is kept, go on with --resume");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

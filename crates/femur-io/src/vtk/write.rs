@@ -1,0 +1,146 @@
+//! Writes .vtu by vtkio.
+
+use std::path::Path;
+
+use femur_mesh::{Field, Location, Mesh, TagEntities};
+use vtkio::model::{
+    Attribute, Attributes, ByteOrder, CellType, Cells, DataArray, DataSet, IOBuffer, Piece, UnstructuredGridPiece, Version, VertexNumbers,
+    Vtk,
+};
+use vtkio::xml::Compressor;
+
+use crate::IoError;
+use crate::fields::{Note, for_vtk};
+use crate::format::save;
+
+/// How a .vtu is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VtuOptions {
+    /// Compress by zlib: smaller and several times slower. Left off for a file with an array that vtkio cannot compress rightly.
+    pub compress: bool,
+    /// Write the mesh's tags as arrays `tag:NAME` and `facets:NAME`.
+    pub tags: bool,
+}
+
+impl Default for VtuOptions {
+    fn default() -> Self {
+        VtuOptions { compress: false, tags: true }
+    }
+}
+
+/// Writes a mesh, its tags and fields. Fields must have a tuple for each node or cell.
+pub fn write_vtu(path: impl AsRef<Path>, mesh: &Mesh, fields: &[Field]) -> Result<(), IoError> {
+    write_vtu_with(path, mesh, fields, &VtuOptions::default())
+}
+
+/// [`write_vtu`] with options.
+pub fn write_vtu_with(path: impl AsRef<Path>, mesh: &Mesh, fields: &[Field], options: &VtuOptions) -> Result<(), IoError> {
+    let path = path.as_ref();
+    save(path, &bytes(mesh, fields, options, path)?)
+}
+
+pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin: &Path) -> Result<Vec<u8>, IoError> {
+    let unsupported = |what: String| IoError::Unsupported { file: origin.into(), what, hint: "this is a mistake of the program that writes" };
+    let mut data = Attributes::new();
+    for field in fields {
+        let (entities, list) = match field.location {
+            Location::Node => (mesh.num_nodes(), &mut data.point),
+            Location::Cell => (mesh.num_cells(), &mut data.cell),
+        };
+        if field.num_components() == 0 || field.values.len() != entities * field.num_components() {
+            let (name, got, components) = (&field.name, field.values.len(), field.num_components());
+            return Err(unsupported(format!("field `{name}` has {got} values, not {entities} x {components}")));
+        }
+        let (components, values) = for_vtk(field);
+        list.push(array(&field.name, components, IOBuffer::F64(values)));
+    }
+    if options.tags {
+        tags(mesh, &mut data);
+    }
+
+    let mut points = Vec::with_capacity(3 * mesh.num_nodes());
+    for p in mesh.points.chunks_exact(mesh.dim) {
+        points.extend((0..3).map(|d| p.get(d).copied().unwrap_or(0.0)));
+    }
+    let (mut connectivity, mut offsets, mut types) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, kind, nodes) in mesh.cells() {
+        connectivity.extend(nodes.iter().map(|&n| u64::from(n)));
+        offsets.push(connectivity.len() as u64);
+        types.push(cell_type(kind.vtk_id()).ok_or_else(|| unsupported(format!("cells of kind {kind} have no VTK type")))?);
+    }
+    let arrays = data.point.iter().chain(&data.cell).filter_map(|a| match a {
+        Attribute::DataArray(a) => Some(a.data.num_bytes()),
+        Attribute::Field { .. } => None,
+    });
+    // vtkio ends an array of whole 32768-byte blocks with an empty block, which VTK refuses
+    let sizes = [8 * points.len(), 8 * connectivity.len(), 8 * offsets.len(), types.len()];
+    let compress = options.compress && arrays.chain(sizes).all(|bytes| bytes % 32768 != 0);
+
+    let piece = UnstructuredGridPiece {
+        points: IOBuffer::F64(points),
+        cells: Cells { cell_verts: VertexNumbers::XML { connectivity, offsets }, types },
+        data,
+    };
+    let vtk = Vtk {
+        version: Version::new_xml(1, 0),
+        title: String::new(),
+        byte_order: ByteOrder::LittleEndian,
+        data: DataSet::UnstructuredGrid { meta: None, pieces: vec![Piece::Inline(Box::new(piece))] },
+        file_path: None,
+    };
+    let failed = |e: String| IoError::System { file: origin.into(), action: "cannot write", source: std::io::Error::other(e) };
+    let compressor = if compress { Compressor::ZLib } else { Compressor::None };
+    let file = vtk.try_into_xml_format(compressor, if compress { 1 } else { 0 }).map_err(|e| failed(e.to_string()))?;
+    let mut xml = Vec::new();
+    file.write(&mut xml).map_err(|e| failed(e.to_string()))?;
+
+    let comment = Note::new(fields, &mesh.tags).to_comment();
+    let mut whole = format!("<?xml version=\"1.0\"?>\n<!--{comment}-->\n").into_bytes();
+    whole.append(&mut xml);
+    whole.push(b'\n');
+    Ok(whole)
+}
+
+fn tags(mesh: &Mesh, data: &mut Attributes) {
+    for tag in mesh.tags.iter() {
+        match &tag.entities {
+            TagEntities::Nodes(v) => data.point.push(mask(&format!("tag:{}", tag.name), mesh.num_nodes(), v.iter().map(|&n| (n, 1)))),
+            TagEntities::Cells(v) => data.cell.push(mask(&format!("tag:{}", tag.name), mesh.num_cells(), v.iter().map(|&c| (c, 1)))),
+            TagEntities::Facets(v) => {
+                data.cell.push(mask(&format!("facets:{}", tag.name), mesh.num_cells(), v.iter().map(|f| (f.cell, 1 << f.local))));
+            }
+        }
+    }
+}
+
+fn mask(name: &str, entities: usize, bits: impl Iterator<Item = (u32, u8)>) -> Attribute {
+    let mut values = vec![0u8; entities];
+    bits.for_each(|(i, bit)| values[i as usize] |= bit);
+    array(name, 1, IOBuffer::U8(values))
+}
+
+fn array(name: &str, components: usize, values: IOBuffer) -> Attribute {
+    Attribute::DataArray(DataArray::new(name, components as u32).with_buf(values))
+}
+
+fn cell_type(vtk: u8) -> Option<CellType> {
+    Some(match vtk {
+        1 => CellType::Vertex,
+        3 => CellType::Line,
+        5 => CellType::Triangle,
+        9 => CellType::Quad,
+        10 => CellType::Tetra,
+        12 => CellType::Hexahedron,
+        13 => CellType::Wedge,
+        14 => CellType::Pyramid,
+        21 => CellType::QuadraticEdge,
+        22 => CellType::QuadraticTriangle,
+        23 => CellType::QuadraticQuad,
+        24 => CellType::QuadraticTetra,
+        25 => CellType::QuadraticHexahedron,
+        26 => CellType::QuadraticWedge,
+        28 => CellType::BiquadraticQuad,
+        29 => CellType::TriquadraticHexahedron,
+        _ => return None,
+    })
+}

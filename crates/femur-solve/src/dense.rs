@@ -1,0 +1,72 @@
+//! Dense products on plain slices, by faer, on the calling thread: whoever wants threads splits the work outside.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// A dense matrix of rows and columns over a slice: row-major, or the transpose of a row-major one.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a, T> {
+    data: &'a [T],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a, T> View<'a, T> {
+    /// `data` is `[rows, cols]`, row-major.
+    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
+        assert!(data.len() >= rows * cols, "a view of {rows} x {cols} over {} values", data.len());
+        View { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The transpose, without a copy.
+    pub fn t(self) -> Self {
+        View { data: self.data, rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride }
+    }
+
+    fn mat(self) -> MatRef<'a, T> {
+        // SAFETY: `new` checked that the slice holds rows x cols values, and transposing keeps the set of addresses.
+        unsafe { MatRef::from_raw_parts(self.data.as_ptr(), self.rows, self.cols, self.row_stride as isize, self.col_stride as isize) }
+    }
+}
+
+/// `c = a b` (or `c += a b`), with `c` row-major `[a.rows, b.cols]`.
+macro_rules! gemm {
+    ($name:ident, $t:ty) => {
+        /// `c = a b`, or `c += a b` where `add`; `c` is row-major `[a.rows, b.cols]`. Panics where shapes do not fit.
+        pub fn $name(c: &mut [$t], a: View<'_, $t>, b: View<'_, $t>, add: bool) {
+            assert!(a.cols == b.rows && c.len() >= a.rows * b.cols, "{}x{} times {}x{}", a.rows, a.cols, b.rows, b.cols);
+            // SAFETY: the assertion checked the length; `c` is borrowed mutably, so nothing aliases it.
+            let c = unsafe { MatMut::from_raw_parts_mut(c.as_mut_ptr(), a.rows, b.cols, b.cols as isize, 1) };
+            matmul(c, if add { Accum::Add } else { Accum::Replace }, a.mat(), b.mat(), 1.0, Par::Seq);
+        }
+    };
+}
+
+gemm!(gemm_f32, f32);
+gemm!(gemm_f64, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_agree_with_the_definition() {
+        let (m, k, n) = (5, 7, 3);
+        let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.37).sin()).collect();
+        let b: Vec<f64> = (0..k * n).map(|i| (i as f64 * 0.71).cos()).collect();
+        let mut c = vec![1.0; m * n];
+        gemm_f64(&mut c, View::new(&a, m, k), View::new(&b, k, n), true);
+        for i in 0..m {
+            for j in 0..n {
+                let s: f64 = (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
+                assert!((c[i * n + j] - 1.0 - s).abs() < 1e-13);
+            }
+        }
+        let mut d = vec![0.0; k * k];
+        gemm_f64(&mut d, View::new(&a, m, k).t(), View::new(&a, m, k), false);
+        let s: f64 = (0..m).map(|i| a[i * k + 2] * a[i * k + 4]).sum();
+        assert!((d[2 * k + 4] - s).abs() < 1e-13);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a solver says of its work.
+
+use thiserror::Error;
+
+/// Why an iteration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The stopping rule was met.
+    Converged,
+    /// The most iterations allowed were made.
+    IterationLimit,
+    /// The operator or preconditioner is not positive definite, or a number became infinite.
+    Breakdown,
+}
+
+/// The course of a solve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SolveReport {
+    /// Iterations made (refinement steps of a direct solver).
+    pub iterations: usize,
+    /// 2-norm of the residual relative to the right-hand side's, from the start on.
+    pub residuals: Vec<f64>,
+    /// Why it ended.
+    pub reason: StopReason,
+}
+
+impl SolveReport {
+    /// Whether the stopping rule was met.
+    pub fn converged(&self) -> bool {
+        self.reason == StopReason::Converged
+    }
+
+    /// The last relative residual.
+    pub fn residual(&self) -> f64 {
+        self.residuals.last().copied().unwrap_or(0.0)
+    }
+}
+
+/// A system cannot be solved.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SolveError {
+    /// Sizes do not fit.
+    #[error("{what}: expected {expected}, got {got}")]
+    Shape {
+        /// Which size.
+        what: &'static str,
+        /// Expected size.
+        expected: usize,
+        /// Size met.
+        got: usize,
+    },
+    /// The factorisation met a pivot that is not positive (or zero).
+    #[error("the matrix is {kind}: the factorisation failed at pivot {pivot} of {size} (after reordering)")]
+    Pivot {
+        /// What the matrix is not.
+        kind: &'static str,
+        /// Number of the pivot.
+        pivot: usize,
+        /// Number of unknowns.
+        size: usize,
+    },
+    /// The answer does not satisfy the system.
+    #[error("the answer leaves a relative residual of {residual:.1e}: the matrix is singular or too badly scaled")]
+    Inaccurate {
+        /// Relative residual in the 2-norm.
+        residual: f64,
+    },
+    /// A solve before a factorisation.
+    #[error("solve before factor")]
+    NotFactored,
+    /// The matrix has another pattern than the analysed one.
+    #[error("the matrix has another sparsity pattern than the one analysed")]
+    Pattern,
+    /// Not enough memory, or an index out of range within the library.
+    #[error("the factorisation ran out of memory or index range for {size} unknowns and {nonzeros} nonzeros")]
+    Resources {
+        /// Number of unknowns.
+        size: usize,
+        /// Nonzeros of the matrix.
+        nonzeros: usize,
+    },
+}

@@ -1,0 +1,99 @@
+//! From what was typed to a case, its mesh and its physics.
+
+use crate::cli::CaseArgs;
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail};
+use femur_mesh::Mesh;
+use femur_physics::{PHYSICS, Physics};
+use femur_sim::case::{Case, CaseFile, MeshSpec};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+/// Reads a case file and applies every `--set`.
+pub fn case_file(args: &CaseArgs) -> Result<CaseFile> {
+    let mut file = CaseFile::load(&args.case)?;
+    for assignment in &args.set {
+        file.set(assignment)?;
+    }
+    Ok(file)
+}
+
+/// The physics that the case names, or an error with the list.
+pub fn physics(case: &Case) -> Result<&'static dyn Physics> {
+    match PHYSICS.iter().find(|p| p.name() == case.physics) {
+        Some(p) => Ok(*p),
+        None => {
+            let known: Vec<_> = PHYSICS.iter().map(|p| p.name()).collect();
+            bail!("{}: physics = \"{}\" is not known\n  hint: one of {}", case.origin, case.physics, known.join(", "))
+        }
+    }
+}
+
+/// The mesh of a case: generated, read, or made by gmsh from a .geo file; `instead` names a mesh file to use in its place.
+pub fn mesh(case: &Case, instead: Option<&Path>) -> Result<Arc<Mesh>> {
+    if let Some(path) = instead {
+        let scale = if let MeshSpec::File { scale, .. } = &case.mesh { *scale } else { 1.0 };
+        return read(path, scale);
+    }
+    match &case.mesh {
+        MeshSpec::Generator { .. } => Ok(Arc::new(femur_sim::case::generators::build(case)?)),
+        MeshSpec::File { path, scale, .. } => read(&beside(case, path), *scale),
+        MeshSpec::Geo { path, parameters, scale, order } => from_geo(&beside(case, path), parameters, *scale, *order),
+    }
+}
+
+/// A path as written in a case file is relative to that file.
+fn beside(case: &Case, path: &Path) -> PathBuf {
+    Path::new(&case.origin).parent().map_or_else(|| path.to_path_buf(), |dir| dir.join(path))
+}
+
+fn read(path: &Path, scale: f64) -> Result<Arc<Mesh>> {
+    let mut mesh = femur_io::read_mesh(path)?.mesh;
+    for x in &mut mesh.points {
+        *x *= scale;
+    }
+    Ok(Arc::new(mesh))
+}
+
+/// Runs gmsh on a .geo file with the case's parameters set.
+fn from_geo(path: &Path, parameters: &[(String, f64)], scale: f64, order: usize) -> Result<Arc<Mesh>> {
+    if !path.exists() {
+        bail!("{}: there is no such file", path.display());
+    }
+    let out = std::env::temp_dir().join(format!("femur-{}-{:x}.msh", std::process::id(), unique()));
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let dim = if text.contains("Physical Volume") { "-3" } else { "-2" };
+    let mut command = Command::new("gmsh");
+    command.arg(path).args([dim, "-v", "1", "-nt", "1", "-order", &order.to_string(), "-format", "msh41", "-o"]).arg(&out);
+    for (name, value) in parameters {
+        command.args(["-setnumber", name, &format!("{value:?}")]);
+    }
+    let run = command.output();
+    let output = match run {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            bail!("{}: a .geo file needs gmsh, which is not on the PATH\n  hint: install gmsh, or make the .msh elsewhere and name it in [mesh] file", path.display())
+        }
+        other => other.context("cannot run gmsh")?,
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{}: gmsh failed: {}", path.display(), said.lines().find(|l| l.contains("Error")).unwrap_or("no message").trim());
+    }
+    let mesh = read(&out, scale);
+    let _ = std::fs::remove_file(&out);
+    mesh
+}
+
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Prints what looks like a mistake but may be meant.
+pub fn warn(context: &Context, case: &Case, mesh: &Mesh, physics: &dyn Physics) {
+    for line in physics.warnings(case, mesh) {
+        context.warn(line);
+    }
+}

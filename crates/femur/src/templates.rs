@@ -1,0 +1,41 @@
+//! The case files that `femur new` writes: one list.
+
+/// A commented case file.
+#[derive(Debug, Clone, Copy)]
+pub struct Template {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line for `--list`.
+    pub summary: &'static str,
+    /// The file.
+    pub text: &'static str,
+}
+
+/// Every template.
+pub const TEMPLATES: &[Template] = &[
+    Template {
+        name: "plate-hole",
+        summary: "static elasticity of a plate with a hole of any shape, pulled in any direction (2D)",
+        text: include_str!("../templates/plate-hole.toml"),
+    },
+    Template {
+        name: "plate-heat",
+        summary: "transient heat conduction in the same plates (2D)",
+        text: include_str!("../templates/plate-heat.toml"),
+    },
+    Template {
+        name: "heat-bracket",
+        summary: "steady heat conduction in a block with a bore (3D)",
+        text: include_str!("../templates/heat-bracket.toml"),
+    },
+    Template {
+        name: "cantilever-3d",
+        summary: "static elasticity of a cantilever of hexahedra (3D)",
+        text: include_str!("../templates/cantilever-3d.toml"),
+    },
+];
+
+/// The template of that name.
+pub fn find(name: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|t| t.name == name)
+}

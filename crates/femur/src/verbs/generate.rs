@@ -1,0 +1,155 @@
+//! `femur generate`: samples the case's ranges, solves every draw in parallel, writes a dataset.
+
+use crate::cli::CaseArgs;
+use crate::context::{Context, interrupted};
+use crate::source;
+use crate::verbs::solve::UntilInterrupt;
+use anyhow::{Result, bail};
+use femur_dataset::{DatasetBuilder, DatasetSpec, TrajectoryId, TrajectoryMeta, WriteOptions};
+use femur_mesh::Mesh;
+use femur_sim::case::{Case, CaseFile, Per, Split};
+use femur_sim::rollout;
+use rayon::prelude::*;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One base case (geometry) and its variants that are still to be solved.
+struct Base {
+    split: Split,
+    index: usize,
+    variants: Vec<usize>,
+}
+
+/// Samples, solves and writes; a case that fails is listed and skipped.
+pub fn run(args: &CaseArgs, output: &Path, jobs: Option<usize>, resume: bool, context: &Context) -> Result<ExitCode> {
+    let file = source::case_file(args)?;
+    let report = generate(&file, output, jobs, resume, context)?;
+    if context.json() {
+        println!("{}", serde_json::json!({"dataset": output, "complete": report.complete, "failed": report.failed, "seconds": report.seconds}));
+    } else {
+        println!("{}: {} trajectories, {} failed, {:.1} s", output.display(), report.complete, report.failed, report.seconds);
+    }
+    if report.complete == 0 {
+        bail!("every case failed: see {}", output.join("manifest.json").display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `generate` did.
+pub struct Report {
+    /// Trajectories in the dataset.
+    pub complete: usize,
+    /// Cases that failed.
+    pub failed: usize,
+    /// Wall time of this call.
+    pub seconds: f64,
+}
+
+/// The work of `femur generate`, also for `femur demo`.
+pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: bool, context: &Context) -> Result<Report> {
+    let start = Instant::now();
+    let nominal = file.nominal()?;
+    let physics = source::physics(&nominal)?;
+    // One set-up before anything is written: most mistakes in a case show here.
+    let mesh = source::mesh(&nominal, None)?;
+    source::warn(context, &nominal, &mesh, physics);
+    let setup = physics.setup(&nominal, &mesh)?;
+    femur_learn::Plan::of_case(&nominal, physics.learning_task(&nominal, &setup)?)?;
+    nominal.finish()?;
+
+    let samples = file.samples()?;
+    let spec = DatasetSpec {
+        name: output.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        physics: physics.name().into(),
+        case_text: file.text(),
+        seed: nominal.seed,
+        counts: [("train", samples.train), ("valid", samples.valid), ("test", samples.test)]
+            .into_iter()
+            .map(|(s, n)| (s.to_string(), n * samples.variants))
+            .collect(),
+    };
+    let builder = if resume { DatasetBuilder::resume(output, spec)? } else { DatasetBuilder::create(output, spec)? };
+    let options = WriteOptions { double: nominal.output.precision_f64, compress: nominal.output.compress, ..WriteOptions::default() };
+    let mut work: Vec<Base> = Vec::new();
+    let mut total = 0;
+    for (split, count) in [(Split::Train, samples.train), (Split::Valid, samples.valid), (Split::Test, samples.test)] {
+        for index in 0..count {
+            total += samples.variants;
+            let variants: Vec<usize> =
+                (0..samples.variants).filter(|v| !builder.is_done(&id_of(split, index, *v, samples.variants))).collect();
+            if !variants.is_empty() {
+                work.push(Base { split, index, variants });
+            }
+        }
+    }
+    let left: usize = work.iter().map(|b| b.variants.len()).sum();
+    if left < total {
+        context.say(format!("{} of {total} cases are there already", total - left));
+    }
+    let progress = context.progress("solving", total, total - left);
+    let shared = (!mesh_varies(file)?).then_some(mesh);
+    let per_variant = variant_changes_mesh(file)?;
+    let solve_base = |base: &Base| -> Result<()> {
+        let mut geometry: Option<Arc<Mesh>> = shared.clone();
+        for &variant in &base.variants {
+            if interrupted() {
+                bail!("interrupted");
+            }
+            let id = id_of(base.split, base.index, variant, samples.variants);
+            let started = Instant::now();
+            let solved = file.draw(base.split, base.index, variant).map_err(anyhow::Error::from).and_then(|case| {
+                let mesh = match &geometry {
+                    Some(mesh) => mesh.clone(),
+                    None => source::mesh(&case, None)?,
+                };
+                let mut simulator = physics.simulator(&case, &mesh)?;
+                let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
+                Ok((case, mesh, trajectory))
+            });
+            match solved {
+                Ok((case, mesh, trajectory)) => {
+                    if !per_variant {
+                        geometry = Some(mesh);
+                    }
+                    builder.add(&trajectory, &meta_of(&case, id, started.elapsed().as_secs_f64()), &options)?;
+                }
+                Err(_) if interrupted() => bail!("interrupted"),
+                Err(error) => {
+                    context.warn(format!("case {}/{} variant {variant}: {error:#}", base.split.name(), base.index));
+                    builder.fail(&id, &format!("{error:#}"))?;
+                }
+            }
+            progress.tick();
+        }
+        Ok(())
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(context.threads).max(1)).build()?;
+    pool.install(|| work.par_iter().with_max_len(1).try_for_each(solve_base))?;
+    let manifest = builder.finish()?;
+    Ok(Report {
+        complete: manifest.splits.values().map(Vec::len).sum(),
+        failed: manifest.failed.len(),
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+fn id_of(split: Split, base: usize, variant: usize, variants: usize) -> TrajectoryId {
+    TrajectoryId { split: split.name().into(), index: base * variants + variant, base, variant }
+}
+
+/// Whether any range lies in [mesh]: if none does, one mesh serves every case.
+fn mesh_varies(file: &CaseFile) -> Result<bool> {
+    Ok(file.ranges()?.iter().any(|r| r.path.starts_with("mesh.")))
+}
+
+/// Whether the mesh differs between the variants of one base case.
+fn variant_changes_mesh(file: &CaseFile) -> Result<bool> {
+    Ok(file.ranges()?.iter().any(|r| r.path.starts_with("mesh.") && r.per == Per::Variant))
+}
+
+/// What is known of a run beside its fields: for the file's provenance.
+pub(crate) fn meta_of(case: &Case, id: TrajectoryId, seconds: f64) -> TrajectoryMeta {
+    TrajectoryMeta { id, case_toml: case.to_toml(), seed: case.seed, femur_version: env!("CARGO_PKG_VERSION").into(), wall_s: seconds, ..TrajectoryMeta::default() }
+}

@@ -1,0 +1,71 @@
+//! `femur predict`: a new case without truth and without a solve.
+
+use crate::cli::CaseArgs;
+use crate::context::Context;
+use crate::source;
+use crate::verbs::generate::meta_of;
+use crate::verbs::solve::{UntilInterrupt, check_extension, write};
+use anyhow::Result;
+use femur_dataset::TrajectoryId;
+use femur_learn::Surrogate;
+use femur_sim::{Field, Trajectory, metrics, rollout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A run's model file: the directory or the file itself may be named.
+pub(crate) fn model_path(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join("model.safetensors") } else { run.to_path_buf() }
+}
+
+/// Predicts, writes, and with `check` solves too and prints the errors.
+pub fn run(run: &Path, args: &CaseArgs, mesh: Option<&Path>, output: &Path, check: bool, context: &Context) -> Result<ExitCode> {
+    check_extension(output)?;
+    let surrogate = Surrogate::load(&model_path(run))?;
+    let file = source::case_file(args)?;
+    let case = file.nominal()?;
+    let physics = source::physics(&case)?;
+    let mesh = source::mesh(&case, mesh)?;
+    source::warn(context, &case, &mesh, physics);
+    let setup = physics.setup(&case, &mesh)?;
+    for line in surrogate.outside_training_range(&setup) {
+        context.warn(format!("outside the training range: {line}"));
+    }
+    let start = Instant::now();
+    let mut simulator = surrogate.simulator(setup)?;
+    let mut prediction = rollout(&mut simulator, &mut UntilInterrupt)?;
+    let seconds = start.elapsed().as_secs_f64();
+    crate::derive::add_derived(&mut prediction);
+    write(output, &prediction, &meta_of(&case, TrajectoryId::single(), seconds), context)?;
+    let mut json = serde_json::json!({"output": output, "nodes": prediction.setup.mesh.num_nodes(), "steps": prediction.states.len(), "seconds": seconds});
+    if !context.json() {
+        println!("predicted {} nodes, {} step(s) in {seconds:.3} s", prediction.setup.mesh.num_nodes(), prediction.states.len());
+    }
+    // The stress that finite elements recover from the predicted displacement stands beside the one from the predicted stress.
+    let recovered = crate::derive::recovered(physics, &case, &mesh, &prediction)?;
+    for (name, network, fem) in crate::derive::peaks(&prediction, &recovered) {
+        if context.json() {
+            json[&name] = serde_json::json!({"predicted_max": network, "recovered_from_displacement_max": fem});
+        } else {
+            println!("{name}: maximum {network:.6e} predicted, {fem:.6e} recovered by finite elements from the predicted primary field");
+        }
+    }
+    if check {
+        let start = Instant::now();
+        let mut simulator = physics.simulator(&case, &mesh)?;
+        let truth = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
+        let solve_seconds = start.elapsed().as_secs_f64();
+        let evaluation = metrics::evaluate(&[(&truth, &prediction)]);
+        if context.json() {
+            json["solve_seconds"] = solve_seconds.into();
+            json["test"] = serde_json::to_value(&evaluation.test)?;
+        } else {
+            println!("solved by finite elements in {solve_seconds:.3} s");
+            print!("{}", crate::verbs::evaluate::table(&evaluation));
+        }
+    }
+    if context.json() {
+        println!("{json}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

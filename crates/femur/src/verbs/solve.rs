@@ -1,0 +1,87 @@
+//! `femur solve`: one finite-element run, no sampling.
+
+use crate::cli::CaseArgs;
+use crate::context::{Context, interrupted};
+use crate::source;
+use crate::verbs::generate::meta_of;
+use anyhow::{Context as _, Result, bail};
+use femur_sim::{Observer, SimError, State, Trajectory, rollout};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Stops a run at the next step after Ctrl-C.
+pub(crate) struct UntilInterrupt;
+
+impl Observer for UntilInterrupt {
+    fn on_state(&mut self, _step: usize, _state: &State) -> Result<(), SimError> {
+        if interrupted() { Err(SimError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// Solves the case and writes the result.
+pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Context) -> Result<ExitCode> {
+    check_extension(output)?;
+    let file = source::case_file(args)?;
+    let case = file.nominal()?;
+    let physics = source::physics(&case)?;
+    let mesh = source::mesh(&case, mesh)?;
+    source::warn(context, &case, &mesh, physics);
+    let start = Instant::now();
+    let mut simulator = physics.simulator(&case, &mesh)?;
+    let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
+    let seconds = start.elapsed().as_secs_f64();
+    write(output, &trajectory, &meta_of(&file, &case, 0, seconds), context)?;
+    context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
+    print_summary(&trajectory, output, seconds, context);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses an output that is neither .vtkhdf nor .vtu before any work is done.
+pub(crate) fn check_extension(output: &Path) -> Result<()> {
+    match output.extension().and_then(|e| e.to_str()) {
+        Some("vtkhdf" | "vtu") => Ok(()),
+        _ => bail!("{}: the output must end in .vtkhdf or .vtu", output.display()),
+    }
+}
+
+/// Writes a trajectory as .vtkhdf or as .vtu; of a transient one every step goes to NAME_0000.vtu ... with NAME.pvd.
+pub(crate) fn write(output: &Path, trajectory: &Trajectory, meta: &femur_dataset::TrajectoryMeta, context: &Context) -> Result<()> {
+    if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    if output.extension().is_some_and(|e| e == "vtkhdf") {
+        femur_dataset::write_trajectory(output, trajectory, meta, &femur_dataset::WriteOptions::default())?;
+    } else {
+        crate::export::write_trajectory_vtu(output, trajectory)?;
+    }
+    context.say(format!("wrote {}", output.display()));
+    Ok(())
+}
+
+/// Smallest and largest value of each component at the last step, on stdout.
+fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, context: &Context) {
+    let Some(last) = trajectory.states.last() else { return };
+    let mut rows = Vec::new();
+    for field in &last.fields {
+        for (c, component) in field.components.iter().enumerate() {
+            let name = if component.is_empty() { field.name.clone() } else { format!("{}.{component}", field.name) };
+            let values = field.values.iter().skip(c).step_by(field.num_components());
+            let (lo, hi) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
+            rows.push((name, field.unit.clone(), lo, hi));
+        }
+    }
+    if context.json() {
+        let fields: serde_json::Map<String, serde_json::Value> =
+            rows.into_iter().map(|(n, u, lo, hi)| (n, serde_json::json!({"unit": u, "min": lo, "max": hi}))).collect();
+        println!(
+            "{}",
+            serde_json::json!({"output": output, "nodes": trajectory.setup.mesh.num_nodes(), "steps": trajectory.states.len(), "seconds": seconds, "fields": fields})
+        );
+    } else {
+        println!("{:<20} {:<8} {:>14} {:>14}", "field", "unit", "min", "max");
+        for (name, unit, lo, hi) in rows {
+            println!("{name:<20} {unit:<8} {lo:>14.6e} {hi:>14.6e}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `femur train`: trains a surrogate on a dataset.
+
+use crate::context::{Context, duration, interrupted};
+use crate::source;
+use anyhow::{Context as _, Result};
+use femur_dataset::Dataset;
+use femur_learn::{Plan, TrainEvent, TrainObserver, TrainSummary};
+use femur_sim::case::CaseFile;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Trains, and says where the model is.
+pub fn run(data: &Path, output: &Path, resume: bool, set: &[String], context: &Context) -> Result<ExitCode> {
+    let summary = train(data, output, resume, set, context)?;
+    if context.json() {
+        println!(
+            "{}",
+            serde_json::json!({"model": output.join("model.safetensors"), "steps": summary.steps, "best_step": summary.best_step,
+                "valid_rollout_rmse": summary.best_valid_rollout_rmse, "finished": summary.finished, "seconds": summary.seconds})
+        );
+    } else {
+        println!("{}", output.join("model.safetensors").display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The case of a dataset with changes, and what is to be learnt from it.
+pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
+    let origin = data.dir().join("case.toml");
+    let mut file = CaseFile::parse(data.case_text(), &origin.to_string_lossy())?;
+    for assignment in set {
+        file.set(assignment)?;
+    }
+    let case = file.nominal()?;
+    let physics = source::physics(&case)?;
+    let entry = data.entries("train").first().context("the dataset has no training trajectories\n  hint: raise [samples] train and generate again with --resume")?;
+    let first = data.read(entry)?;
+    let task = physics.learning_task(&case, &first.setup)?;
+    let plan = Plan::of_case(&case, task)?;
+    case.finish()?;
+    Ok(plan)
+}
+
+/// The work of `femur train`, also for `femur demo`.
+pub fn train(data: &Path, output: &Path, resume: bool, set: &[String], context: &Context) -> Result<TrainSummary> {
+    let data = Dataset::open(data)?;
+    let plan = plan_of(&data, set)?;
+    let summary = femur_learn::train(&data, &plan, output, resume, &mut Printer { context, last: None })?;
+    if summary.already_finished {
+        context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
+    }
+    Ok(summary)
+}
+
+/// Shows the trainer's events on stderr.
+struct Printer<'a> {
+    context: &'a Context,
+    last: Option<std::time::Instant>,
+}
+
+impl TrainObserver for Printer<'_> {
+    fn on_event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Started { parameters, trajectories, first_step, steps } => {
+                self.context.say(format!("training {parameters} parameters on {trajectories} trajectories, steps {first_step} to {steps}"));
+            }
+            TrainEvent::Step { step, steps, loss, lr, steps_per_s, seconds_left } => {
+                if self.last.is_some_and(|l| l.elapsed().as_secs_f64() < 5.0) {
+                    return;
+                }
+                self.last = Some(std::time::Instant::now());
+                let left = duration(*seconds_left);
+                self.context.say(format!("step {step}/{steps}  loss {loss:.4e}  lr {lr:.1e}  {steps_per_s:.1} steps/s  {left} left"));
+            }
+            TrainEvent::Validated { step, rollout_rmse, best } => {
+                let mark = if *best { "  (best so far)" } else { "" };
+                self.context.say(format!("step {step}  validation rollout error {rollout_rmse:.4e}{mark}"));
+            }
+            TrainEvent::Checkpoint { .. } => {}
+            TrainEvent::Note(text) => self.context.say(text),
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupted()
+    }
+}
