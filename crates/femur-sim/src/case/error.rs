@@ -105,8 +105,11 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .map(|k| {
             let d = strsim::damerau_levenshtein(&lower, &k.to_lowercase());
-            // `radius` is meant by `hole_radius`, though the distance is long.
-            let contained = k.len() >= 4 && (lower.contains(&k.to_lowercase()) || (lower.len() >= 4 && k.to_lowercase().contains(&lower)));
+            // `radius` is meant by `hole_radius` and `tolerance` by `tol`, though the distance is long.
+            let k_lower = k.to_lowercase();
+            let contained = (k.len() >= 4 && lower.contains(&k_lower))
+                || (lower.len() >= 4 && k_lower.contains(&lower))
+                || (lower.len() >= 3 && k_lower.starts_with(&lower));
             (if contained { d.min(limit) } else { d }, k)
         })
         .filter(|(d, k)| *d <= limit && *d < k.chars().count().max(word.chars().count()))

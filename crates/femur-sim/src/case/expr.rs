@@ -21,7 +21,7 @@ pub struct ExprError {
     pub hint: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 enum Op {
     Number(f64),
     /// 0, 1, 2 for x, y, z.
@@ -311,7 +311,9 @@ impl Parser<'_> {
             }
             Some(c) if c.is_ascii_digit() || c == '.' => self.number(),
             Some(c) if c.is_alphabetic() || c == '_' => self.word(depth),
-            Some(c) => Err(self.error(format!("`{c}` is not expected here"), "a number, x, y, z, t, a function or a parenthesis belongs here")),
+            Some(c) => {
+                Err(self.error(format!("`{c}` is not expected here"), "a number, x, y, z, t, a function or a parenthesis belongs here"))
+            }
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Table {
     map: Arc<Map>,
     path: String,
     place: Place,
+    /// The key is there but holds no table: said as soon as something is read.
+    bad: Option<Box<CaseError>>,
 }
 
 impl Table {
@@ -85,7 +87,17 @@ impl Table {
     fn of(doc: &Arc<Document>, path: &str, node: Option<&Node>, parent: &Node) -> Table {
         let map = node.and_then(Node::map).cloned().unwrap_or_default();
         doc.asked().entry(path.to_string()).or_default();
-        Table { doc: doc.clone(), map, path: path.into(), place: node.unwrap_or(parent).place(&doc.origin) }
+        Table { doc: doc.clone(), map, path: path.into(), place: node.unwrap_or(parent).place(&doc.origin), bad: None }
+    }
+
+    /// The table `node` at `path`.
+    pub(crate) fn at(doc: &Arc<Document>, path: &str, node: &Node) -> Table {
+        Table::of(doc, path, Some(node), node)
+    }
+
+    /// An empty table whose required keys and `finish` give `error`.
+    pub(crate) fn broken(doc: &Arc<Document>, path: &str, error: CaseError) -> Table {
+        Table { bad: Some(Box::new(error)), ..Table::of(doc, path, None, &doc.root) }
     }
 
     /// Path from the top of the file, e.g. `boundary.1.traction`; empty for the file itself.
@@ -247,6 +259,15 @@ impl Table {
         self.list(key, "a list of whole numbers")?.iter().map(|(k, n)| self.whole(k, n)).collect()
     }
 
+    /// The list of whole numbers from 0 up, or `default`.
+    pub fn usizes_or(&self, key: &str, default: &[usize]) -> Result<Vec<usize>, CaseError> {
+        if self.has(key) {
+            return self.usizes(key);
+        }
+        let list = default.iter().map(|v| Node::new(Kind::Int(*v as i64))).collect();
+        Ok(self.note(key, Kind::Array(list), default.to_vec()))
+    }
+
     /// The number or expression in x, y, z, t, required.
     pub fn expr(&self, key: &str) -> Result<Expr, CaseError> {
         let node = self.require(key, "a number or an expression in x, y, z, t")?;
@@ -322,6 +343,9 @@ impl Table {
 
     /// Refuses keys that were never asked for, here and in every table below that was read.
     pub fn finish(&self) -> Result<(), CaseError> {
+        if let Some(error) = &self.bad {
+            return Err((**error).clone());
+        }
         self.doc.check(&self.path, &self.map, true)
     }
 
@@ -358,9 +382,14 @@ impl Table {
     }
 
     fn require(&self, key: &str, expected: &str) -> Result<&Node, CaseError> {
-        match self.get(key) {
-            Some(n) => Ok(n),
-            None => Err(CaseError::Missing { place: self.place.clone(), path: join(&self.path, key), hint: format!("write {key} = ..., {expected}") }),
+        match (self.get(key), &self.bad) {
+            (Some(n), _) => Ok(n),
+            (None, Some(error)) => Err((**error).clone()),
+            (None, None) => Err(CaseError::Missing {
+                place: self.place.clone(),
+                path: join(&self.path, key),
+                hint: format!("write {key} = ..., {expected}"),
+            }),
         }
     }
 

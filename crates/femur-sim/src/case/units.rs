@@ -1,7 +1,7 @@
 //! The two unit systems, by quantity.
 
 /// Unit strings of one consistent system. Temperatures are in K and angles in degrees in both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Units {
     /// Name in a case file.
     pub name: &'static str,

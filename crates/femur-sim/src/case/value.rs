@@ -107,7 +107,8 @@ impl Node {
 /// A table with header: plain values first, so that they stay within it.
 pub(crate) fn table_of(map: &Map) -> toml_edit::Table {
     let mut table = toml_edit::Table::new();
-    let (headed, plain): (Vec<_>, Vec<_>) = map.entries.iter().map(|(k, n)| (k, n.to_item())).partition(|(_, i)| i.is_table() || i.is_array_of_tables());
+    let (headed, plain): (Vec<_>, Vec<_>) =
+        map.entries.iter().map(|(k, n)| (k, n.to_item())).partition(|(_, i)| i.is_table() || i.is_array_of_tables());
     table.set_implicit(plain.is_empty() && !headed.is_empty());
     for (key, item) in plain.into_iter().chain(headed) {
         table.insert(key, item);
@@ -135,7 +136,11 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Node, CaseError> {
         let byte = e.span().map_or(0, |s| s.start.min(text.len()));
         let start = text.as_bytes()[..byte].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
         let column = String::from_utf8_lossy(&text.as_bytes()[start..byte]).chars().count() + 1;
-        CaseError::Syntax { place: Place { origin: origin.into(), line: lines.line(byte) }, column, what: e.message().trim().replace('\n', "; ") }
+        CaseError::Syntax {
+            place: Place { origin: origin.into(), line: lines.line(byte) },
+            column,
+            what: e.message().trim().replace('\n', "; "),
+        }
     })?;
     let reader = Reader { lines, origin };
     Ok(Node { line: 1, set_by: None, kind: reader.table(document.as_table(), 1, "", 0)? })

@@ -1,0 +1,128 @@
+//! The generators that `[mesh] generator = "..."` names, with the keys of each.
+//!
+//! A generator is one line in [`GENERATORS`]: its keys as data (for documentation) and a function that reads them.
+
+mod plate;
+mod structured;
+
+use super::{Case, CaseError, MeshSpec, Table};
+use femur_mesh::{Mesh, MeshError};
+
+/// A key of a generator's table, as documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Name below `[mesh]`, e.g. `hole.diameter`.
+    pub name: &'static str,
+    /// Default as written in a case file, or what happens without the key.
+    pub default: &'static str,
+    /// Unit: `length`, `deg`, or `1`.
+    pub unit: &'static str,
+    /// Meaning.
+    pub meaning: &'static str,
+}
+
+/// Makes the mesh, once the keys are read.
+pub(crate) type Recipe = Box<dyn FnOnce() -> Result<Mesh, MeshError>>;
+
+/// A family of meshes that a case can name.
+pub struct Generator {
+    /// Name in a case file.
+    pub name: &'static str,
+    /// What it makes.
+    pub summary: &'static str,
+    /// Keys beside those of [`COMMON_KEYS`].
+    pub keys: &'static [Key],
+    /// Tags of the mesh.
+    pub tags: &'static str,
+    read: fn(&Table) -> Result<Recipe, CaseError>,
+}
+
+/// Keys of `[mesh]` that every generator has.
+pub const COMMON_KEYS: &[Key] = &[
+    Key { name: "generator", default: "required", unit: "1", meaning: "name of the generator" },
+    Key { name: "scale", default: "1.0", unit: "1", meaning: "factor on all coordinates" },
+];
+
+/// All generators.
+pub static GENERATORS: &[Generator] = &[
+    Generator {
+        name: "plate-hole",
+        summary: "a rectangular plate with one hole or several (circles, ellipses, rounded polygons), in triangles graded towards the holes",
+        keys: plate::PLATE_KEYS,
+        tags: "left, right, bottom, top (edges), hole (its edge; with several holes hole_1, hole_2, ... too), plate (cells)",
+        read: plate::read_plate,
+    },
+    Generator {
+        name: "rectangle",
+        summary: "a rectangle in a structured grid of triangles or quadrilaterals",
+        keys: structured::RECTANGLE_KEYS,
+        tags: "left, right, bottom, top (edges), body (cells)",
+        read: structured::read_rectangle,
+    },
+    Generator {
+        name: "box",
+        summary: "a box in a structured grid of tetrahedra or hexahedra",
+        keys: structured::BOX_KEYS,
+        tags: "left, right (x), bottom, top (y), back, front (z) (faces), body (cells)",
+        read: structured::read_box,
+    },
+    Generator {
+        name: "channel-cylinder",
+        summary: "a channel with a circular cylinder across it, in triangles graded towards the cylinder",
+        keys: plate::CHANNEL_KEYS,
+        tags: "inflow, outflow, walls, cylinder (edges), fluid (cells)",
+        read: plate::read_channel,
+    },
+    Generator {
+        name: "perforated-block",
+        summary: "a block with a circular bore along z, in mapped hexahedra or tetrahedra",
+        keys: structured::BLOCK_KEYS,
+        tags: "left, right (x), bottom, top (y), back, front (z), hole (faces), body (cells)",
+        read: structured::read_block,
+    },
+];
+
+pub(crate) fn names() -> Vec<&'static str> {
+    GENERATORS.iter().map(|g| g.name).collect()
+}
+
+/// Makes the mesh that the case's `[mesh]` describes.
+pub fn build(case: &Case) -> Result<Mesh, CaseError> {
+    let MeshSpec::Generator { name, table } = &case.mesh else {
+        return Err(case.root().table("mesh")?.error("", "names a file, not a generator", "read the file instead"));
+    };
+    let (recipe, scale) = read(name, table)?;
+    let mut mesh = recipe().map_err(|e| from_mesh(table, &e))?;
+    mesh.points.iter_mut().for_each(|x| *x *= scale);
+    Ok(mesh)
+}
+
+/// Reads and checks a generator's keys.
+pub(crate) fn read(name: &str, table: &Table) -> Result<(Recipe, f64), CaseError> {
+    let Some(generator) = GENERATORS.iter().find(|g| g.name == name) else {
+        return Err(table.error("generator", format!("\"{name}\" is not known"), format!("one of {}", names().join(", "))));
+    };
+    table.claim(&["generator"]);
+    let scale = table.positive_or("scale", 1.0)?;
+    let recipe = (generator.read)(table)?;
+    table.finish()?;
+    Ok((recipe, scale))
+}
+
+/// `order`, 1 or 2.
+pub(crate) fn order(table: &Table, default: usize) -> Result<usize, CaseError> {
+    let order = table.usize_or("order", default)?;
+    if (1..=2).contains(&order) {
+        Ok(order)
+    } else {
+        Err(table.error("order", format!("must be 1 or 2, got {order}"), "1 for straight, 2 for quadratic elements"))
+    }
+}
+
+/// A generator's complaint, with the place of the key where it names one.
+fn from_mesh(table: &Table, error: &MeshError) -> CaseError {
+    match error {
+        MeshError::Parameter { parameter, value, expected } => table.error(parameter, format!("{value}: {expected}"), "change it or what bounds it"),
+        other => table.error("", format!("the mesh cannot be made: {other}"), "try other measures or another size"),
+    }
+}
