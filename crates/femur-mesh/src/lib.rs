@@ -4,10 +4,15 @@
 //! lower-dimensional elements (boundaries) becomes a [`Tag`] of facets, edges or nodes. Node order within a cell is VTK's.
 
 pub mod cell;
+pub mod distance;
 pub mod error;
 pub mod field;
+pub mod generate;
+pub mod graph;
 pub mod mesh;
+pub mod quality;
 pub mod tags;
+pub mod topology;
 
 pub use cell::{CellKind, Facet};
 pub use error::MeshError;

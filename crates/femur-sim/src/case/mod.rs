@@ -208,6 +208,11 @@ impl Case {
         self.with_defaults(&self.doc.root)
     }
 
+    #[cfg(test)]
+    fn asked_keys(&self, path: &str) -> Vec<String> {
+        self.doc.asked().get(path).map(|a| a.keys.clone()).unwrap_or_default()
+    }
+
     /// `root` with the defaults noted in this case where it has no such key.
     pub(crate) fn with_defaults(&self, root: &Node) -> String {
         let mut root = root.clone();

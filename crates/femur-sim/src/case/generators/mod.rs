@@ -2,11 +2,18 @@
 //!
 //! A generator is one line in [`GENERATORS`]: its keys as data (for documentation) and a function that reads them.
 
+mod make;
 mod plate;
+mod recipe;
 mod structured;
+
+pub use recipe::{Block, Brick, Channel, Hole, HoleShape, Plate, Recipe, Rectangle};
 
 use super::{Case, CaseError, MeshSpec, Table};
 use femur_mesh::{Mesh, MeshError};
+
+#[cfg(test)]
+mod tests;
 
 /// A key of a generator's table, as documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +27,6 @@ pub struct Key {
     /// Meaning.
     pub meaning: &'static str,
 }
-
-/// Makes the mesh, once the keys are read.
-pub(crate) type Recipe = Box<dyn FnOnce() -> Result<Mesh, MeshError>>;
 
 /// A family of meshes that a case can name.
 pub struct Generator {
@@ -50,35 +54,35 @@ pub static GENERATORS: &[Generator] = &[
         summary: "a rectangular plate with one hole or several (circles, ellipses, rounded polygons), in triangles graded towards the holes",
         keys: plate::PLATE_KEYS,
         tags: "left, right, bottom, top (edges), hole (its edge; with several holes hole_1, hole_2, ... too), plate (cells)",
-        read: plate::read_plate,
+        read: |t| plate::plate(t).map(Recipe::Plate),
     },
     Generator {
         name: "rectangle",
         summary: "a rectangle in a structured grid of triangles or quadrilaterals",
         keys: structured::RECTANGLE_KEYS,
         tags: "left, right, bottom, top (edges), body (cells)",
-        read: structured::read_rectangle,
+        read: |t| structured::rectangle(t).map(Recipe::Rectangle),
     },
     Generator {
         name: "box",
         summary: "a box in a structured grid of tetrahedra or hexahedra",
         keys: structured::BOX_KEYS,
         tags: "left, right (x), bottom, top (y), back, front (z) (faces), body (cells)",
-        read: structured::read_box,
+        read: |t| structured::brick(t).map(Recipe::Box),
     },
     Generator {
         name: "channel-cylinder",
         summary: "a channel with a circular cylinder across it, in triangles graded towards the cylinder",
         keys: plate::CHANNEL_KEYS,
         tags: "inflow, outflow, walls, cylinder (edges), fluid (cells)",
-        read: plate::read_channel,
+        read: |t| plate::channel(t).map(Recipe::Channel),
     },
     Generator {
         name: "perforated-block",
         summary: "a block with a circular bore along z, in mapped hexahedra or tetrahedra",
         keys: structured::BLOCK_KEYS,
         tags: "left, right (x), bottom, top (y), back, front (z), hole (faces), body (cells)",
-        read: structured::read_block,
+        read: |t| structured::block(t).map(Recipe::Block),
     },
 ];
 
@@ -92,13 +96,13 @@ pub fn build(case: &Case) -> Result<Mesh, CaseError> {
         return Err(case.root().table("mesh")?.error("", "names a file, not a generator", "read the file instead"));
     };
     let (recipe, scale) = read(name, table)?;
-    let mut mesh = recipe().map_err(|e| from_mesh(table, &e))?;
+    let mut mesh = make::make(&recipe).map_err(|e| from_mesh(table, &e))?;
     mesh.points.iter_mut().for_each(|x| *x *= scale);
     Ok(mesh)
 }
 
-/// Reads and checks a generator's keys.
-pub(crate) fn read(name: &str, table: &Table) -> Result<(Recipe, f64), CaseError> {
+/// Reads and checks a generator's keys: its measures, and the factor on coordinates.
+pub fn read(name: &str, table: &Table) -> Result<(Recipe, f64), CaseError> {
     let Some(generator) = GENERATORS.iter().find(|g| g.name == name) else {
         return Err(table.error("generator", format!("\"{name}\" is not known"), format!("one of {}", names().join(", "))));
     };
@@ -122,7 +126,9 @@ pub(crate) fn order(table: &Table, default: usize) -> Result<usize, CaseError> {
 /// A generator's complaint, with the place of the key where it names one.
 fn from_mesh(table: &Table, error: &MeshError) -> CaseError {
     match error {
-        MeshError::Parameter { parameter, value, expected } => table.error(parameter, format!("{value}: {expected}"), "change it or what bounds it"),
+        MeshError::Parameter { parameter, value, expected } => {
+            table.error(parameter, format!("{value}: {expected}"), "change it or what bounds it")
+        }
         other => table.error("", format!("the mesh cannot be made: {other}"), "try other measures or another size"),
     }
 }

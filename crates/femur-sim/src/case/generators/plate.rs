@@ -1,54 +1,52 @@
 //! Unstructured plates: the keys of `plate-hole` and `channel-cylinder`.
 
-use super::{Key, Recipe, order};
+use super::recipe::{Channel, Hole, HoleShape, Plate};
+use super::{Key, order};
 use crate::case::{CaseError, Table};
-
-/// Where a hole is and what it looks like, as read from a case. Lengths in the mesh's unit, the angle in degrees.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct HoleKeys {
-    pub(super) shape: Shape,
-    pub(super) center: [f64; 2],
-    pub(super) diameter: f64,
-    pub(super) angle: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Shape {
-    Circle,
-    /// Longest over shortest axis.
-    Ellipse(f64),
-    /// Number of corners; corner radius as a part of the inscribed circle's.
-    Polygon(usize, f64),
-}
 
 pub(super) const PLATE_KEYS: &[Key] = &[
     Key { name: "width", default: "2.0", unit: "length", meaning: "extent along x, from 0" },
     Key { name: "height", default: "1.0", unit: "length", meaning: "extent along y, from 0" },
     Key { name: "size", default: "height / 16", unit: "length", meaning: "edge length away from the holes" },
-    Key { name: "order", default: "1", unit: "1", meaning: "1 for straight, 2 for quadratic triangles with midside nodes on the true curve" },
+    Key {
+        name: "order",
+        default: "1",
+        unit: "1",
+        meaning: "1 for straight, 2 for quadratic triangles with midside nodes on the true curve",
+    },
     Key { name: "hole.shape", default: "\"circle\"", unit: "1", meaning: "circle, ellipse or polygon" },
-    Key { name: "hole.diameter", default: "0.3 height", unit: "length", meaning: "longest extent; of a polygon, the diameter of the circle through its corners" },
+    Key {
+        name: "hole.diameter",
+        default: "0.3 height",
+        unit: "length",
+        meaning: "longest extent; of a polygon, the diameter of the circle through its corners",
+    },
     Key { name: "hole.x", default: "from hole.u", unit: "length", meaning: "x of the centre; not together with hole.u" },
     Key { name: "hole.y", default: "from hole.v", unit: "length", meaning: "y of the centre; not together with hole.v" },
     Key { name: "hole.u", default: "0.5", unit: "1", meaning: "place along x within what leaves hole.ligament: 0 leftmost, 1 rightmost" },
     Key { name: "hole.v", default: "0.5", unit: "1", meaning: "place along y within what leaves hole.ligament: 0 lowest, 1 highest" },
-    Key { name: "hole.ligament", default: "0.12", unit: "length", meaning: "least width of material between the hole and each edge of the plate, for hole.u and hole.v" },
+    Key {
+        name: "hole.ligament",
+        default: "0.12",
+        unit: "length",
+        meaning: "least width of material between the hole and each edge of the plate, for hole.u and hole.v",
+    },
     Key { name: "hole.aspect", default: "1.0", unit: "1", meaning: "of an ellipse: longest over shortest axis" },
-    Key { name: "hole.angle", default: "0.0", unit: "deg", meaning: "of an ellipse's long axis or a polygon's first corner, from the x axis" },
+    Key {
+        name: "hole.angle",
+        default: "0.0",
+        unit: "deg",
+        meaning: "of an ellipse's long axis or a polygon's first corner, from the x axis",
+    },
     Key { name: "hole.corners", default: "4", unit: "1", meaning: "of a polygon: number of corners, from 3" },
-    Key { name: "hole.rounding", default: "0.3", unit: "1", meaning: "of a polygon: corner radius as a part of the inscribed circle's, 0 to 1" },
+    Key {
+        name: "hole.rounding",
+        default: "0.3",
+        unit: "1",
+        meaning: "of a polygon: corner radius as a part of the inscribed circle's, 0 to 1",
+    },
     Key { name: "holes", default: "none", unit: "1", meaning: "[[mesh.holes]]: further holes, each with the keys of hole" },
 ];
-
-/// A plate as read from a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Plate {
-    pub(super) width: f64,
-    pub(super) height: f64,
-    pub(super) size: f64,
-    pub(super) order: usize,
-    pub(super) holes: Vec<HoleKeys>,
-}
 
 pub(super) fn plate(table: &Table) -> Result<Plate, CaseError> {
     let width = table.positive_or("width", 2.0)?;
@@ -67,13 +65,17 @@ pub(super) fn plate(table: &Table) -> Result<Plate, CaseError> {
     Ok(Plate { width, height, size, order, holes })
 }
 
-fn hole(table: &Table, width: f64, height: f64) -> Result<HoleKeys, CaseError> {
+fn hole(table: &Table, width: f64, height: f64) -> Result<Hole, CaseError> {
     let shape = table.choice_or("shape", &["circle", "ellipse", "polygon"], 0)?;
     let diameter = table.positive_or("diameter", 0.3 * height)?;
     // All keys are read whatever the shape: where the shape is sampled, the others' keys are there too.
     let aspect = table.f64_or("aspect", 1.0)?;
     if aspect < 1.0 {
-        return Err(table.error("aspect", format!("must be at least 1, got {aspect}"), "it is the longest over the shortest axis; turn the ellipse by angle"));
+        return Err(table.error(
+            "aspect",
+            format!("must be at least 1, got {aspect}"),
+            "it is the longest over the shortest axis; turn the ellipse by angle",
+        ));
     }
     let angle = table.f64_or("angle", 0.0)?;
     let corners = table.usize_or("corners", 4)?;
@@ -84,34 +86,40 @@ fn hole(table: &Table, width: f64, height: f64) -> Result<HoleKeys, CaseError> {
     if !(0.0..=1.0).contains(&rounding) {
         return Err(table.error("rounding", format!("must lie between 0 and 1, got {rounding}"), "0 is sharp, 1 the inscribed circle"));
     }
-    let shape = [Shape::Circle, Shape::Ellipse(aspect), Shape::Polygon(corners, rounding)][shape];
+    let shape = [HoleShape::Circle, HoleShape::Ellipse { aspect }, HoleShape::Polygon { corners, rounding }][shape];
     let half = half_extents(shape, diameter, angle);
     let ligament = table.f64_or("ligament", 0.12)?;
     if ligament < 0.0 {
-        return Err(table.error("ligament", format!("must not be negative, got {ligament}"), "it is the least width of material around the hole"));
+        return Err(table.error(
+            "ligament",
+            format!("must not be negative, got {ligament}"),
+            "it is the least width of material around the hole",
+        ));
     }
     let center = [place(table, ["x", "u"], half[0], width, ligament)?, place(table, ["y", "v"], half[1], height, ligament)?];
-    Ok(HoleKeys { shape, center, diameter, angle })
+    Ok(Hole { shape, center, diameter, angle })
 }
 
 /// Half of a hole's extent along x and y; of a polygon, the radius of the circle through its corners.
-fn half_extents(shape: Shape, diameter: f64, angle: f64) -> [f64; 2] {
+fn half_extents(shape: HoleShape, diameter: f64, angle: f64) -> [f64; 2] {
     let a = diameter / 2.0;
     match shape {
-        Shape::Ellipse(aspect) => {
+        HoleShape::Ellipse { aspect } => {
             let (b, (sin, cos)) = (a / aspect, angle.to_radians().sin_cos());
             [(a * cos).hypot(b * sin), (a * sin).hypot(b * cos)]
         }
-        Shape::Circle | Shape::Polygon(..) => [a, a],
+        HoleShape::Circle | HoleShape::Polygon { .. } => [a, a],
     }
 }
 
 /// The centre along one axis: absolute, or relative to what leaves the ligament free on both sides.
 fn place(table: &Table, [absolute, relative]: [&str; 2], half: f64, extent: f64, ligament: f64) -> Result<f64, CaseError> {
     match (table.opt_f64(absolute)?, table.opt_f64(relative)?) {
-        (Some(_), Some(_)) => {
-            Err(table.error(absolute, format!("both `{absolute}` and `{relative}` are given"), format!("keep `{absolute}` (absolute) or `{relative}` (0 to 1)")))
-        }
+        (Some(_), Some(_)) => Err(table.error(
+            absolute,
+            format!("both `{absolute}` and `{relative}` are given"),
+            format!("keep `{absolute}` (absolute) or `{relative}` (0 to 1)"),
+        )),
         (Some(x), None) => {
             if x - half <= 0.0 || x + half >= extent {
                 let what = format!("a hole from {:.4} to {:.4} does not lie within 0 .. {extent}", x - half, x + half);
@@ -122,7 +130,9 @@ fn place(table: &Table, [absolute, relative]: [&str; 2], half: f64, extent: f64,
         (None, part) => {
             let part = match part {
                 Some(u) if (0.0..=1.0).contains(&u) => u,
-                Some(u) => return Err(table.error(relative, format!("must lie between 0 and 1, got {u}"), "0 and 1 leave just the ligament")),
+                Some(u) => {
+                    return Err(table.error(relative, format!("must lie between 0 and 1, got {u}"), "0 and 1 leave just the ligament"));
+                }
                 None => table.f64_or(relative, 0.5)?,
             };
             let free = extent - 2.0 * (half + ligament);
@@ -156,17 +166,6 @@ pub(super) const CHANNEL_KEYS: &[Key] = &[
     Key { name: "size", default: "height / 16", unit: "length", meaning: "edge length away from the cylinder" },
     Key { name: "order", default: "1", unit: "1", meaning: "1 for straight, 2 for quadratic triangles" },
 ];
-
-/// A channel as read from a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Channel {
-    pub(super) length: f64,
-    pub(super) height: f64,
-    pub(super) center: [f64; 2],
-    pub(super) diameter: f64,
-    pub(super) size: f64,
-    pub(super) order: usize,
-}
 
 pub(super) fn channel(table: &Table) -> Result<Channel, CaseError> {
     let length = table.positive_or("length", 2.2)?;

@@ -1,6 +1,7 @@
 //! Structured and mapped meshes: the keys of `rectangle`, `box` and `perforated-block`.
 
-use super::{Key, Recipe, order};
+use super::Key;
+use super::recipe::{Block, Brick, Rectangle};
 use crate::case::{CaseError, Table};
 use femur_mesh::CellKind;
 
@@ -33,7 +34,12 @@ pub(super) const BLOCK_KEYS: &[Key] = &[
     Key { name: "radius", default: "0.2", unit: "length", meaning: "radius of the bore" },
     Key { name: "x", default: "length / 2", unit: "length", meaning: "x of the bore's axis" },
     Key { name: "y", default: "height / 2", unit: "length", meaning: "y of the bore's axis" },
-    Key { name: "cells", default: "[8, 6, 4]", unit: "1", meaning: "number of cells along each quarter of the bore, from the bore outwards, and along z" },
+    Key {
+        name: "cells",
+        default: "[8, 6, 4]",
+        unit: "1",
+        meaning: "number of cells along each quarter of the bore, from the bore outwards, and along z",
+    },
     Key { name: "kind", default: "\"hex8\"", unit: "1", meaning: "hex8, hex20, hex27, tet4 or tet10" },
 ];
 
@@ -52,28 +58,12 @@ fn cells<const N: usize>(table: &Table, default: [usize; N]) -> Result<[usize; N
     Ok(cells)
 }
 
-/// A rectangle as read from a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rectangle {
-    pub(super) extent: [f64; 2],
-    pub(super) cells: [usize; 2],
-    pub(super) kind: CellKind,
-}
-
 pub(super) fn rectangle(table: &Table) -> Result<Rectangle, CaseError> {
     Ok(Rectangle {
         extent: [table.positive_or("width", 1.0)?, table.positive_or("height", 1.0)?],
         cells: cells(table, [16, 16])?,
         kind: kind(table, &RECTANGLE_KINDS)?,
     })
-}
-
-/// A box as read from a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Brick {
-    pub(super) extent: [f64; 3],
-    pub(super) cells: [usize; 3],
-    pub(super) kind: CellKind,
 }
 
 pub(super) fn brick(table: &Table) -> Result<Brick, CaseError> {
@@ -84,16 +74,6 @@ pub(super) fn brick(table: &Table) -> Result<Brick, CaseError> {
     })
 }
 
-/// A block with a bore as read from a case.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Block {
-    pub(super) extent: [f64; 3],
-    pub(super) center: [f64; 2],
-    pub(super) radius: f64,
-    pub(super) cells: [usize; 3],
-    pub(super) kind: CellKind,
-}
-
 pub(super) fn block(table: &Table) -> Result<Block, CaseError> {
     let extent = [table.positive_or("length", 1.0)?, table.positive_or("height", 1.0)?, table.positive_or("thickness", 0.25)?];
     let radius = table.positive_or("radius", 0.2)?;
@@ -101,7 +81,11 @@ pub(super) fn block(table: &Table) -> Result<Block, CaseError> {
     for (axis, name) in ["x", "y"].into_iter().enumerate() {
         if center[axis] - radius <= 0.0 || center[axis] + radius >= extent[axis] {
             let key = if table.has(name) { name } else { "radius" };
-            return Err(table.error(key, format!("a bore of radius {radius} does not lie within 0 .. {}", extent[axis]), "move it or make it smaller"));
+            return Err(table.error(
+                key,
+                format!("a bore of radius {radius} does not lie within 0 .. {}", extent[axis]),
+                "move it or make it smaller",
+            ));
         }
     }
     Ok(Block { extent, center, radius, cells: cells(table, [8, 6, 4])?, kind: kind(table, &BOX_KINDS)? })
