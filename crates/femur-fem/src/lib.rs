@@ -1,3 +1,17 @@
-//! Finite elements.
+//! Finite elements: reference elements, quadrature, values at points, assembly, constraints, recovery, error norms.
+
+pub mod assemble;
+pub mod constraints;
 pub mod element;
+pub mod error_norms;
+pub mod facets;
 pub mod quadrature;
+pub mod recovery;
+pub mod values;
+
+pub use assemble::Assembler;
+pub use constraints::Constraints;
+pub use element::ReferenceElement;
+pub use facets::FacetPoint;
+pub use quadrature::Quadrature;
+pub use values::{CellGeometry, Tabulation};

@@ -20,4 +20,3 @@ pub use setup::{Disc, Input, Load, NodeType, Param, Prescribed, Setup};
 pub use simulator::{Observer, SimError, Simulator, rollout};
 pub use task::{LearningTask, Target, Update};
 pub use trajectory::{SolverLog, State, Trajectory, UnitResponse};
-#[cfg(test)] mod tmp_templates;

@@ -65,6 +65,8 @@ struct Reader<'a> {
     element_tags: Vec<Vec<(u64, u32)>>,
     elements_seen: bool,
     data: Vec<data::ElementData>,
+    /// Content of the sections that may stand only once.
+    seen: HashMap<&'a [u8], &'a [u8]>,
 }
 
 impl<'a> Reader<'a> {
@@ -79,6 +81,7 @@ impl<'a> Reader<'a> {
             element_tags: Vec::new(),
             elements_seen: false,
             data: Vec::new(),
+            seen: HashMap::new(),
         }
     }
 
@@ -95,6 +98,16 @@ impl<'a> Reader<'a> {
             let Some(name) = line.strip_prefix(b"$") else {
                 return Err(self.scan.fail_at(at, "a section such as `$Nodes`", shown(line)));
             };
+            if matches!(name, b"PhysicalNames" | b"Entities" | b"PartitionedEntities" | b"Nodes" | b"Elements") {
+                let start = self.scan.pos;
+                let body = self.skip(name)?;
+                match self.seen.insert(name, body) {
+                    None => self.scan.pos = start,
+                    // gmsh writes the mesh again with each view that it appends
+                    Some(first) if first == body => continue,
+                    Some(_) => return Err(self.scan.fail_at(at, "one mesh a file", format!("another section {}", shown(line)))),
+                }
+            }
             match (name, version) {
                 (b"MeshFormat", _) => version = Some(self.mesh_format()?),
                 (b"Comments", _) => {
@@ -106,9 +119,6 @@ impl<'a> Reader<'a> {
                 }
                 (_, None) => return Err(self.scan.fail_at(at, "`$MeshFormat` before all other sections", shown(line))),
                 (b"PhysicalNames", _) => self.physical_names()?,
-                (b"Nodes" | b"Elements", _) if (name == b"Nodes" && self.nodes.is_some()) || (name == b"Elements" && self.elements_seen) => {
-                    return Err(self.scan.fail_at(at, "each section once", format!("{} again", shown(line))));
-                }
                 (b"Nodes", Some(v)) => {
                     self.scan.binary = v.binary;
                     let tags = if v.major == 2 { self.nodes_v2()? } else { self.nodes_v4()? };
@@ -160,12 +170,14 @@ impl<'a> Reader<'a> {
         }
         self.assembly.fields = last;
 
-        let mut group = |dim: usize, tag: i32, name: String| {
+        for (dim, tag, name) in self.names {
+            // groups that gmsh makes for the parts of a partitioned mesh
+            if name.starts_with("_part{") {
+                self.physical.remove(&(dim, tag));
+                continue;
+            }
             let runs = self.physical.remove(&(dim, tag)).unwrap_or_default();
             self.assembly.groups.push(Group { name, gmsh_tag: Some(tag), dim: Some(dim), members: Members::Elements(runs) });
-        };
-        for (dim, tag, name) in self.names {
-            group(dim, tag, name);
         }
         let unnamed: Vec<(usize, i32)> = self.physical.keys().copied().collect();
         for (dim, tag) in unnamed {

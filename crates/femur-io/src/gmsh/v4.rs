@@ -21,16 +21,20 @@ impl Reader<'_> {
         for (dim, count) in counts.into_iter().enumerate() {
             for _ in 0..count {
                 let tag = self.tag("the number of an entity")?;
+                // A part of an entity is in the groups of the whole.
+                let mut groups = Vec::new();
                 if partitioned {
-                    self.scan.int("the dimension of the parent entity")?;
-                    self.scan.int("the number of the parent entity")?;
+                    let parent_dim = self.scan.int("the dimension of the parent entity")?;
+                    let parent = self.tag("the number of the parent entity")?;
+                    if parent_dim == dim as i64 {
+                        groups.extend(self.entities.get(&(dim, parent)).into_iter().flatten());
+                    }
                     self.skip_ints("partitions")?;
                 }
                 for _ in 0..if dim == 0 { 3 } else { 6 } {
                     self.scan.double("a bound of an entity")?;
                 }
                 let num_groups = self.scan.count(1, "physical groups")?;
-                let mut groups = Vec::with_capacity(num_groups);
                 for _ in 0..num_groups {
                     // The sign tells an orientation.
                     groups.push(self.tag("the number of a physical group")?.saturating_abs());

@@ -242,7 +242,7 @@ mod tests {
             let diameter = 0.2 + 0.3 * random();
             let center = [0.12 + diameter / 2.0 + random() * (1.76 - diameter), 0.12 + diameter / 2.0 + random() * (0.76 - diameter)];
             let hole = Hole { shape, center, diameter, angle: 180.0 * random() };
-            let spec = PlateSpec { width: 2.0, height: 1.0, size: 0.056, refinement: 0.5, holes: vec![hole], order: 2, names: PLATE };
+            let spec = PlateSpec { width: 2.0, height: 1.0, size: 0.052, refinement: 0.5, holes: vec![hole], order: 2, names: PLATE };
             let mesh = plate_with_holes(&spec).unwrap();
             let vertices = mesh.vertices_only().0;
             let q = quality::report(&vertices);

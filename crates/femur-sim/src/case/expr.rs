@@ -37,13 +37,17 @@ enum Op {
     LessEqual,
     Greater,
     GreaterEqual,
-    One(fn(f64) -> f64),
-    Two(fn(f64, f64) -> f64),
+    One(One),
+    Two(Two),
     If,
 }
 
+type Function<F> = (&'static str, F);
+type One = fn(f64) -> f64;
+type Two = fn(f64, f64) -> f64;
+
 /// Functions of one argument.
-const ONE: &[(&str, fn(f64) -> f64)] = &[
+const ONE: &[Function<One>] = &[
     ("sin", f64::sin),
     ("cos", f64::cos),
     ("tan", f64::tan),
@@ -66,7 +70,7 @@ const ONE: &[(&str, fn(f64) -> f64)] = &[
 ];
 
 /// Functions of two arguments.
-const TWO: &[(&str, fn(f64, f64) -> f64)] =
+const TWO: &[Function<Two>] =
     &[("min", f64::min), ("max", f64::max), ("atan2", f64::atan2), ("pow", f64::powf), ("hypot", f64::hypot), ("mod", f64::rem_euclid)];
 
 /// A number or an expression in x, y, z (the mesh's length unit) and t (time).

@@ -267,6 +267,7 @@ fn the_resolved_case_writes_out_defaults_and_reads_back() {
     let kept = CaseFile::parse(&file.to_toml(&case), "kept").unwrap();
     assert_eq!(kept.draw(Split::Valid, 1, 1).unwrap().params, case.params);
     assert!(file.to_toml(&case).contains("ligament = 0.12"));
+    assert!(file.to_toml(&case).contains("E = { min = 1e9, max = 1e11, scale = \"log\" }"), "{}", file.to_toml(&case));
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Node {
     pub(crate) fn to_value(&self) -> Value {
         match &self.kind {
             Kind::Int(i) => Value::from(*i),
-            Kind::Float(f) => Value::from(*f),
+            Kind::Float(f) => float(*f),
             Kind::Bool(b) => Value::from(*b),
             Kind::Text(s) => Value::from(s.as_str()),
             Kind::Array(a) => Value::Array(a.iter().map(Node::to_value).collect::<Array>()),
@@ -95,6 +95,8 @@ impl Node {
     /// As an item of a document: tables and lists of tables get headers.
     pub(crate) fn to_item(&self) -> Item {
         match &self.kind {
+            // A range reads best on one line.
+            Kind::Table(m) if ["min", "max", "choice"].iter().any(|k| m.get(k).is_some()) => Item::Value(self.to_value()),
             Kind::Table(m) => Item::Table(table_of(m)),
             Kind::Array(a) if !a.is_empty() && a.iter().all(|n| n.map().is_some()) => {
                 Item::ArrayOfTables(a.iter().filter_map(Node::map).map(|m| table_of(m)).collect::<ArrayOfTables>())
@@ -102,6 +104,13 @@ impl Node {
             _ => Item::Value(self.to_value()),
         }
     }
+}
+
+/// A number in its shortest form: 210e9 as 2.1e11.
+fn float(value: f64) -> Value {
+    let wide = value.is_finite() && value != 0.0 && !(1e-4..1e7).contains(&value.abs());
+    let short = wide.then(|| format!("{value:e}").parse::<Value>().ok()).flatten();
+    short.filter(|v| v.as_float() == Some(value)).unwrap_or_else(|| Value::from(value))
 }
 
 /// A table with header: plain values first, so that they stay within it.

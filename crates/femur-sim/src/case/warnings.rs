@@ -92,7 +92,7 @@ impl Case {
                 }
             }
             if let Some((node, nu)) = map.get("nu").and_then(|n| Some((n, number(n)?)))
-                && (nu >= 0.495 || nu < 0.0)
+                && !(0.0..0.495).contains(&nu)
             {
                 let why = if nu < 0.0 {
                     "only auxetic foams have a negative one"

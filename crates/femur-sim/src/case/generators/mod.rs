@@ -2,15 +2,12 @@
 //!
 //! A generator is one line in [`GENERATORS`]: its keys as data (for documentation) and a function that reads them.
 
-mod make;
 mod plate;
-mod recipe;
 mod structured;
 
-pub use recipe::{Block, Brick, Channel, Hole, HoleShape, Plate, Recipe, Rectangle};
-
 use super::{Case, CaseError, MeshSpec, Table};
-use femur_mesh::{Mesh, MeshError};
+use femur_mesh::generate::{self, BlockSpec, PlateSpec};
+use femur_mesh::{CellKind, Mesh, MeshError};
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +23,45 @@ pub struct Key {
     pub unit: &'static str,
     /// Meaning.
     pub meaning: &'static str,
+}
+
+/// A generator's measures. Lengths are in the mesh's unit before `scale`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recipe {
+    /// `plate-hole` and `channel-cylinder`.
+    Plate(PlateSpec),
+    /// `rectangle`, from the origin.
+    Rectangle {
+        /// Extent along x and y.
+        extent: [f64; 2],
+        /// Number of cells along x and y.
+        cells: [usize; 2],
+        /// Kind of the cells.
+        kind: CellKind,
+    },
+    /// `box`, from the origin.
+    Box {
+        /// Extent along x, y and z.
+        extent: [f64; 3],
+        /// Number of cells along x, y and z.
+        cells: [usize; 3],
+        /// Kind of the cells.
+        kind: CellKind,
+    },
+    /// `perforated-block`.
+    Block(BlockSpec),
+}
+
+impl Recipe {
+    /// Makes the mesh.
+    pub fn mesh(&self) -> Result<Mesh, MeshError> {
+        match self {
+            Recipe::Plate(spec) => generate::plate_with_holes(spec),
+            Recipe::Rectangle { extent, cells, kind } => generate::rectangle(*extent, *cells, *kind),
+            Recipe::Box { extent, cells, kind } => generate::box_(*extent, *cells, *kind),
+            Recipe::Block(spec) => generate::perforated_block(spec),
+        }
+    }
 }
 
 /// A family of meshes that a case can name.
@@ -61,28 +97,28 @@ pub static GENERATORS: &[Generator] = &[
         summary: "a rectangle in a structured grid of triangles or quadrilaterals",
         keys: structured::RECTANGLE_KEYS,
         tags: "left, right, bottom, top (edges), body (cells)",
-        read: |t| structured::rectangle(t).map(Recipe::Rectangle),
+        read: structured::rectangle,
     },
     Generator {
         name: "box",
         summary: "a box in a structured grid of tetrahedra or hexahedra",
         keys: structured::BOX_KEYS,
         tags: "left, right (x), bottom, top (y), back, front (z) (faces), body (cells)",
-        read: |t| structured::brick(t).map(Recipe::Box),
+        read: structured::brick,
     },
     Generator {
         name: "channel-cylinder",
         summary: "a channel with a circular cylinder across it, in triangles graded towards the cylinder",
         keys: plate::CHANNEL_KEYS,
         tags: "inflow, outflow, walls, cylinder (edges), fluid (cells)",
-        read: |t| plate::channel(t).map(Recipe::Channel),
+        read: |t| plate::channel(t).map(Recipe::Plate),
     },
     Generator {
         name: "perforated-block",
         summary: "a block with a circular bore along z, in mapped hexahedra or tetrahedra",
         keys: structured::BLOCK_KEYS,
         tags: "left, right (x), bottom, top (y), back, front (z), hole (faces), body (cells)",
-        read: |t| structured::block(t).map(Recipe::Block),
+        read: structured::block,
     },
 ];
 
@@ -96,7 +132,7 @@ pub fn build(case: &Case) -> Result<Mesh, CaseError> {
         return Err(case.root().table("mesh")?.error("", "names a file, not a generator", "read the file instead"));
     };
     let (recipe, scale) = read(name, table)?;
-    let mut mesh = make::make(&recipe).map_err(|e| from_mesh(table, &e))?;
+    let mut mesh = recipe.mesh().map_err(|e| from_mesh(table, &e))?;
     mesh.points.iter_mut().for_each(|x| *x *= scale);
     Ok(mesh)
 }

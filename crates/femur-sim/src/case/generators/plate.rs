@@ -1,13 +1,15 @@
 //! Unstructured plates: the keys of `plate-hole` and `channel-cylinder`.
 
-use super::recipe::{Channel, Hole, HoleShape, Plate};
 use super::{Key, order};
 use crate::case::{CaseError, Table};
+use femur_mesh::generate::plate::{CHANNEL, PLATE};
+use femur_mesh::generate::{Hole, HoleShape, PlateSpec};
 
 pub(super) const PLATE_KEYS: &[Key] = &[
     Key { name: "width", default: "2.0", unit: "length", meaning: "extent along x, from 0" },
     Key { name: "height", default: "1.0", unit: "length", meaning: "extent along y, from 0" },
     Key { name: "size", default: "height / 16", unit: "length", meaning: "edge length away from the holes" },
+    Key { name: "refinement", default: "0.5", unit: "1", meaning: "edge length at the holes as a part of size" },
     Key {
         name: "order",
         default: "1",
@@ -48,11 +50,11 @@ pub(super) const PLATE_KEYS: &[Key] = &[
     Key { name: "holes", default: "none", unit: "1", meaning: "[[mesh.holes]]: further holes, each with the keys of hole" },
 ];
 
-pub(super) fn plate(table: &Table) -> Result<Plate, CaseError> {
+pub(super) fn plate(table: &Table) -> Result<PlateSpec, CaseError> {
     let width = table.positive_or("width", 2.0)?;
     let height = table.positive_or("height", 1.0)?;
     let size = edge_length(table, height / 16.0, width.max(height))?;
-    let order = order(table, 1)?;
+    let (refinement, order) = (refinement(table)?, order(table, 1)?);
     let further = table.tables("holes")?;
     let mut holes = Vec::with_capacity(further.len() + 1);
     // [[mesh.holes]] alone means those holes and no others.
@@ -62,7 +64,7 @@ pub(super) fn plate(table: &Table) -> Result<Plate, CaseError> {
     for further in &further {
         holes.push(hole(further, width, height)?);
     }
-    Ok(Plate { width, height, size, order, holes })
+    Ok(PlateSpec { width, height, size, refinement, order, holes, names: PLATE })
 }
 
 fn hole(table: &Table, width: f64, height: f64) -> Result<Hole, CaseError> {
@@ -164,10 +166,11 @@ pub(super) const CHANNEL_KEYS: &[Key] = &[
     Key { name: "y", default: "0.2", unit: "length", meaning: "y of the cylinder's centre" },
     Key { name: "diameter", default: "0.1", unit: "length", meaning: "diameter of the cylinder" },
     Key { name: "size", default: "height / 16", unit: "length", meaning: "edge length away from the cylinder" },
+    Key { name: "refinement", default: "0.5", unit: "1", meaning: "edge length at the cylinder as a part of size" },
     Key { name: "order", default: "1", unit: "1", meaning: "1 for straight, 2 for quadratic triangles" },
 ];
 
-pub(super) fn channel(table: &Table) -> Result<Channel, CaseError> {
+pub(super) fn channel(table: &Table) -> Result<PlateSpec, CaseError> {
     let length = table.positive_or("length", 2.2)?;
     let height = table.positive_or("height", 0.41)?;
     let center = [table.f64_or("x", 0.2)?, table.f64_or("y", 0.2)?];
@@ -177,5 +180,22 @@ pub(super) fn channel(table: &Table) -> Result<Channel, CaseError> {
             return Err(table.error(key, format!("the cylinder does not lie within 0 .. {extent}"), "move it or make it smaller"));
         }
     }
-    Ok(Channel { length, height, center, diameter, size: edge_length(table, height / 16.0, length.max(height))?, order: order(table, 1)? })
+    Ok(PlateSpec {
+        width: length,
+        height,
+        size: edge_length(table, height / 16.0, length.max(height))?,
+        refinement: refinement(table)?,
+        order: order(table, 1)?,
+        holes: vec![Hole { shape: HoleShape::Circle, center, diameter, angle: 0.0 }],
+        names: CHANNEL,
+    })
+}
+
+fn refinement(table: &Table) -> Result<f64, CaseError> {
+    let refinement = table.f64_or("refinement", 0.5)?;
+    if (0.01..=1.0).contains(&refinement) {
+        Ok(refinement)
+    } else {
+        Err(table.error("refinement", format!("must lie between 0.01 and 1, got {refinement}"), "0.5 halves the edges at the hole"))
+    }
 }

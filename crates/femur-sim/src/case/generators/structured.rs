@@ -1,9 +1,9 @@
 //! Structured and mapped meshes: the keys of `rectangle`, `box` and `perforated-block`.
 
-use super::Key;
-use super::recipe::{Block, Brick, Rectangle};
+use super::{Key, Recipe};
 use crate::case::{CaseError, Table};
 use femur_mesh::CellKind;
+use femur_mesh::generate::BlockSpec;
 
 /// Most cells along one axis, and in all.
 const MAX_CELLS: (usize, usize) = (100_000, 100_000_000);
@@ -58,23 +58,23 @@ fn cells<const N: usize>(table: &Table, default: [usize; N]) -> Result<[usize; N
     Ok(cells)
 }
 
-pub(super) fn rectangle(table: &Table) -> Result<Rectangle, CaseError> {
-    Ok(Rectangle {
+pub(super) fn rectangle(table: &Table) -> Result<Recipe, CaseError> {
+    Ok(Recipe::Rectangle {
         extent: [table.positive_or("width", 1.0)?, table.positive_or("height", 1.0)?],
         cells: cells(table, [16, 16])?,
         kind: kind(table, &RECTANGLE_KINDS)?,
     })
 }
 
-pub(super) fn brick(table: &Table) -> Result<Brick, CaseError> {
-    Ok(Brick {
+pub(super) fn brick(table: &Table) -> Result<Recipe, CaseError> {
+    Ok(Recipe::Box {
         extent: [table.positive_or("length", 1.0)?, table.positive_or("width", 1.0)?, table.positive_or("height", 1.0)?],
         cells: cells(table, [8, 8, 8])?,
         kind: kind(table, &BOX_KINDS)?,
     })
 }
 
-pub(super) fn block(table: &Table) -> Result<Block, CaseError> {
+pub(super) fn block(table: &Table) -> Result<Recipe, CaseError> {
     let extent = [table.positive_or("length", 1.0)?, table.positive_or("height", 1.0)?, table.positive_or("thickness", 0.25)?];
     let radius = table.positive_or("radius", 0.2)?;
     let center = [table.f64_or("x", extent[0] / 2.0)?, table.f64_or("y", extent[1] / 2.0)?];
@@ -88,5 +88,5 @@ pub(super) fn block(table: &Table) -> Result<Block, CaseError> {
             ));
         }
     }
-    Ok(Block { extent, center, radius, cells: cells(table, [8, 6, 4])?, kind: kind(table, &BOX_KINDS)? })
+    Ok(Recipe::Block(BlockSpec { extent, center, radius, cells: cells(table, [8, 6, 4])?, kind: kind(table, &BOX_KINDS)? }))
 }

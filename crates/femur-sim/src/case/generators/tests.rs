@@ -1,5 +1,6 @@
 use super::*;
-use crate::case::CaseFile;
+use crate::case::{CaseFile, Split};
+use femur_mesh::generate::HoleShape;
 
 fn recipe(lines: &str) -> Result<Recipe, CaseError> {
     let case = CaseFile::parse(&format!("physics = \"heat\"\n[mesh]\n{lines}"), "c")?.nominal()?;
@@ -7,7 +8,7 @@ fn recipe(lines: &str) -> Result<Recipe, CaseError> {
     Ok(read(name, table)?.0)
 }
 
-fn plate(lines: &str) -> Plate {
+fn plate(lines: &str) -> PlateSpec {
     match recipe(&format!("generator = \"plate-hole\"\n{lines}")) {
         Ok(Recipe::Plate(plate)) => plate,
         other => panic!("{other:?}"),
@@ -78,4 +79,63 @@ fn keys_are_documented() {
         assert_eq!(asked, listed, "{}", generator.name);
         assert!(generator.keys.iter().all(|k| ["length", "deg", "1"].contains(&k.unit) && !k.meaning.is_empty()));
     }
+}
+
+/// Every generator makes its default mesh with the tags it lists, in the unit that `scale` gives.
+#[test]
+fn every_generator_makes_its_mesh() {
+    for generator in GENERATORS {
+        let mesh = |scale: &str| {
+            let text = format!("physics = \"heat\"\n[mesh]\ngenerator = \"{}\"\nscale = {scale}", generator.name);
+            build(&CaseFile::parse(&text, "c").unwrap().nominal().unwrap()).unwrap()
+        };
+        let (one, milli) = (mesh("1"), mesh("0.001"));
+        assert!((milli.diameter() * 1000.0 / one.diameter() - 1.0).abs() < 1e-12);
+        for name in one.tags.names() {
+            assert!(generator.tags.contains(name), "{}: {name}", generator.name);
+        }
+        for word in generator.tags.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !NOT_TAGS.contains(w)) {
+            assert!(one.tags.get(word).is_some(), "{}: {word}", generator.name);
+        }
+    }
+}
+
+/// Words of the lists of tags that are no tags.
+const NOT_TAGS: &[&str] =
+    &["", "edges", "faces", "cells", "x", "y", "z", "its", "edge", "with", "several", "holes", "hole_1", "hole_2", "too"];
+
+/// Sampled plates keep the ligament whatever the draw.
+#[test]
+fn sampled_plates_keep_the_ligament() {
+    let text = r#"
+        physics = "heat"
+        [mesh]
+        generator = "plate-hole"
+        size = 0.1
+        hole.shape = { choice = ["circle", "ellipse", "polygon"] }
+        hole.u = { min = 0, max = 1 }
+        hole.v = { min = 0, max = 1 }
+        hole.diameter = { min = 0.2, max = 0.5 }
+        hole.aspect = { min = 1, max = 2.5 }
+        hole.angle = { min = 0, max = 180 }
+        hole.corners = { choice = [3, 4, 5, 6] }
+    "#;
+    let file = CaseFile::parse(text, "c").unwrap();
+    for base in 0..12 {
+        let mesh = build(&file.draw(Split::Train, base, 0).unwrap()).unwrap();
+        for node in mesh.tag_nodes("hole").unwrap() {
+            let p = mesh.point(node as usize);
+            let free = p[0].min(2.0 - p[0]).min(p[1]).min(1.0 - p[1]);
+            assert!(free > 0.12 - 1e-9, "case {base}: {p:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mesh_that_fails_names_the_key() {
+    let text = "physics = \"heat\"\n[mesh]\ngenerator = \"plate-hole\"\n[[mesh.holes]]\nx = 0.5\n[[mesh.holes]]\nx = 0.6";
+    let e = build(&CaseFile::parse(text, "c").unwrap().nominal().unwrap()).unwrap_err().to_string();
+    assert!(e.starts_with("c:4: `mesh.holes`: holes 1 and 2: they must not overlap"), "{e}");
+    let file = CaseFile::parse("physics = \"heat\"\n[mesh]\nfile = \"a.msh\"", "c").unwrap();
+    assert!(build(&file.nominal().unwrap()).unwrap_err().to_string().contains("names a file, not a generator"));
 }
