@@ -103,14 +103,15 @@ pub(crate) struct Note {
 const MARK: &str = "femur ";
 
 impl Note {
-    pub(crate) fn new(fields: &[Field], tags: &Tags) -> Self {
+    /// `name` turns a name into what stands in the file.
+    pub(crate) fn new(fields: &[Field], tags: &Tags, name: impl Fn(&str) -> String) -> Self {
         let fields = fields.iter().map(|f| FieldNote {
-            name: f.name.clone(),
+            name: name(&f.name),
             location: f.location,
             unit: f.unit.clone(),
             components: f.components.clone(),
         });
-        let tags = tags.iter().map(|t| TagNote { name: t.name.clone(), gmsh_tag: t.gmsh_tag });
+        let tags = tags.iter().map(|t| TagNote { name: name(&t.name), gmsh_tag: t.gmsh_tag });
         Note { fields: fields.collect(), tags: tags.collect() }
     }
 

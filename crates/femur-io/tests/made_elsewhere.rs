@@ -28,7 +28,7 @@ fn gmsh_node_orders_become_vtk() {
         ("triangle6", 8),
         ("quad8", 4),
         ("quad9", 4),
-        ("tet10", 44),
+        ("tet10", 24),
         ("hex8", 4),
         ("hex20", 4),
         ("hex27", 4),

@@ -137,7 +137,7 @@ pub(super) fn bytes(content: &MeshFile, encoding: Encoding) -> Vec<u8> {
     }
     out.line("$EndMeshFormat");
     out.line("$Comments");
-    out.line(&Note::new(&content.fields, &mesh.tags).to_comment());
+    out.line(&Note::new(&content.fields, &mesh.tags, plain).to_comment());
     out.line("$EndComments");
 
     let numbers = physical_numbers(mesh);

@@ -94,7 +94,7 @@ pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin:
     let mut xml = Vec::new();
     file.write(&mut xml).map_err(|e| failed(e.to_string()))?;
 
-    let comment = Note::new(fields, &mesh.tags).to_comment();
+    let comment = Note::new(fields, &mesh.tags, str::to_string).to_comment();
     let mut whole = format!("<?xml version=\"1.0\"?>\n<!--{comment}-->\n").into_bytes();
     whole.append(&mut xml);
     whole.push(b'\n');

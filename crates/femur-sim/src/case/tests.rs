@@ -271,6 +271,12 @@ fn the_resolved_case_writes_out_defaults_and_reads_back() {
 }
 
 #[test]
+fn cases_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<(CaseFile, Case, Table, Expr)>();
+}
+
+#[test]
 fn time_grid_hits_its_end() {
     let text = "physics = \"heat\"\n[mesh]\nfile = \"a.msh\"\n[time]\nend = 0.3\nsteps = 3";
     let time = CaseFile::parse(text, "c").unwrap().nominal().unwrap().time.unwrap();

@@ -150,7 +150,7 @@ fn place(table: &Table, [absolute, relative]: [&str; 2], half: f64, extent: f64,
 /// `size`, with a bound on the number of cells that it asks for.
 pub(super) fn edge_length(table: &Table, default: f64, extent: f64) -> Result<f64, CaseError> {
     let size = table.positive_or("size", default)?;
-    if extent / size > 20_000.0 {
+    if extent / size > 5_000.0 {
         return Err(table.error("size", format!("{size} is too fine for a body of {extent}"), "check the units, or use a larger size"));
     }
     if size > extent {

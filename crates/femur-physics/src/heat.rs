@@ -1,0 +1,577 @@
+//! Heat conduction, steady and transient by the theta scheme.
+//!
+//! `rho c dT/dt - div(k grad T) = q`; weak form in `docs/src/topics/heat.md`.
+
+use crate::elasticity::facet_tags;
+use crate::linear::{Channel, System, sampled, solver_choice};
+use crate::material::{known_tag, materials, to_nodes};
+use crate::{Physics, PhysicsError};
+use femur_fem::facets::{FacetPoint, facet_points};
+use femur_fem::{Assembler, Constraints, recovery};
+use femur_mesh::{Field, Location, Mesh};
+use femur_sim::case::{Case, Expr, Table, TimeGrid, Units};
+use femur_sim::{Input, LearningTask, NodeType, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update};
+use femur_solve::{CsrMatrix, LinearOperator};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// `physics = "heat"`.
+pub struct Heat;
+
+/// What enters through a boundary.
+enum Flow {
+    /// Heat flux into the body.
+    Flux(Expr),
+    /// Coefficient and ambient temperature.
+    Convection(Expr, Expr),
+}
+
+struct Surface {
+    name: String,
+    path: String,
+    points: Vec<FacetPoint>,
+    flow: Flow,
+}
+
+/// A case read and checked.
+struct Model {
+    mesh: Arc<Mesh>,
+    output: (Arc<Mesh>, Option<Vec<u32>>),
+    thickness: f64,
+    material_id: Vec<i32>,
+    conductivity: Vec<f64>,
+    capacity: Vec<f64>,
+    /// Temperature prescribed on the nodes of a boundary: name, path, nodes, value.
+    walls: Vec<(String, String, Vec<u32>, Expr)>,
+    surfaces: Vec<Surface>,
+    source: Option<Expr>,
+    initial: Expr,
+    time: Option<TimeGrid>,
+    units: Units,
+    setup: Setup,
+}
+
+/// The words of a `[[boundary]]`.
+const KEYS: &[&str] = &["tag", "temperature", "heat_flux", "convection"];
+
+impl Model {
+    fn new(case: &Case, mesh: &Arc<Mesh>) -> Result<Self, PhysicsError> {
+        case.claim(&["thickness", "heat_source"]);
+        let root = case.root();
+        let thickness = if mesh.dim == 2 { root.positive_or("thickness", 1.0)? } else { 1.0 };
+        let (material_id, tables) = materials(case, mesh)?;
+        let (mut conductivity, mut capacity) = (Vec::new(), Vec::new());
+        for table in &tables {
+            conductivity.push(table.positive("conductivity")?);
+            capacity.push(if case.time.is_some() {
+                table.positive("density")? * table.positive("specific_heat")?
+            } else {
+                table.claim(&["density", "specific_heat"]);
+                0.0
+            });
+            table.finish()?;
+        }
+        let initial_table = case.table("initial");
+        let initial = if case.time.is_some() { initial_table.expr("temperature")? } else { Expr::constant(0.0) };
+        initial_table.claim(&["temperature"]);
+        initial_table.finish()?;
+        let (vertices, kept) = mesh.vertices_only();
+        let output = if case.output.vertices_only { (Arc::new(vertices), Some(kept)) } else { (mesh.clone(), None) };
+        let placeholder = Setup {
+            physics: "heat".into(),
+            mesh: output.0.clone(),
+            units: case.units.name.into(),
+            node_type: Vec::new(),
+            material_id: material_id.clone(),
+            inputs: Vec::new(),
+            prescribed: Vec::new(),
+            loads: Vec::new(),
+            params: case.params.clone(),
+            times: case.time.map_or_else(|| vec![0.0], |t| t.times()),
+            initial: None,
+            singular: case.singular.clone(),
+        };
+        let mut model = Model {
+            mesh: mesh.clone(),
+            output,
+            thickness,
+            material_id,
+            conductivity,
+            capacity,
+            walls: Vec::new(),
+            surfaces: Vec::new(),
+            source: root.opt_expr("heat_source")?,
+            initial,
+            time: case.time,
+            units: case.units,
+            setup: placeholder,
+        };
+        for table in case.tables("boundary") {
+            model.boundary(&table)?;
+        }
+        let held = !model.walls.is_empty() || model.surfaces.iter().any(|s| matches!(s.flow, Flow::Convection(..)));
+        if case.time.is_none() && !held {
+            let hint = "add [[boundary]] with temperature or convection, or a [time] grid";
+            return Err(root.error("boundary", "nothing holds the temperature, so a steady one does not exist", hint).into());
+        }
+        model.set_up(case);
+        Ok(model)
+    }
+
+    fn boundary(&mut self, table: &Table) -> Result<(), PhysicsError> {
+        let tag = table.string("tag")?;
+        known_tag(&self.mesh, table, "tag", &tag)?;
+        table.claim(KEYS);
+        if !KEYS[1..].iter().any(|k| table.has(k)) {
+            return Err(table.error("", "says nothing beside the tag", format!("one of {}", KEYS[1..].join(", "))).into());
+        }
+        let path = |key: &str| format!("{}.{key}", table.path());
+        if let Some(value) = table.opt_expr("temperature")? {
+            self.walls.push((format!("{tag}.temperature"), path("temperature"), self.mesh.tag_nodes(&tag)?, value));
+        }
+        let facets = || -> Result<Vec<FacetPoint>, PhysicsError> {
+            let f = self
+                .mesh
+                .tag_facets(&tag)
+                .map_err(|e| table.error("tag", e.to_string(), "a flow through an area needs a tag of facets"))?;
+            Ok(facet_points(&self.mesh, f, 2 * self.mesh.blocks.first().map_or(1, |b| b.kind.order()) + 1))
+        };
+        let mut surfaces = Vec::new();
+        if let Some(flux) = table.opt_expr("heat_flux")? {
+            surfaces.push(Surface { name: format!("{tag}.heat_flux"), path: path("heat_flux"), points: facets()?, flow: Flow::Flux(flux) });
+        }
+        if table.has("convection") {
+            let t = table.table("convection")?;
+            let (h, ambient) = (t.expr("coefficient")?, t.expr("ambient")?);
+            if h.is_constant().is_some_and(|h| h <= 0.0) {
+                return Err(t.error("coefficient", "must be positive", "leave the boundary out where it is insulated").into());
+            }
+            t.finish()?;
+            let flow = Flow::Convection(h, ambient);
+            surfaces.push(Surface { name: format!("{tag}.ambient"), path: path("convection.ambient"), points: facets()?, flow });
+        }
+        self.surfaces.extend(surfaces);
+        table.finish()?;
+        Ok(())
+    }
+
+    fn restrict(&self, values: &[f64], components: usize) -> Vec<f64> {
+        match &self.output.1 {
+            None => values.to_vec(),
+            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
+        }
+    }
+
+    /// Prescribed unknowns at a time.
+    fn prescribed(&self, t: f64) -> BTreeMap<usize, f64> {
+        let nodes = self.walls.iter().flat_map(|(_, _, nodes, value)| nodes.iter().map(move |&n| (n, value)));
+        nodes.map(|(n, value)| (n as usize, value.eval(self.mesh.point(n as usize), t))).collect()
+    }
+
+    fn initial_values(&self) -> Vec<f64> {
+        let start = self.setup.times[0];
+        let mut values: Vec<f64> = (0..self.mesh.num_nodes()).map(|n| self.initial.eval(self.mesh.point(n), start)).collect();
+        self.prescribed(start).into_iter().for_each(|(n, v)| values[n] = v);
+        values
+    }
+
+    /// A coefficient of the surfaces as a node field: the mean over the facets at each node, 0 elsewhere.
+    fn surface_field(&self, t: f64, value: impl Fn(&Flow, &[f64], f64) -> Option<f64>) -> Vec<f64> {
+        let n = self.mesh.num_nodes();
+        let (mut sum, mut weight) = (vec![0.0; n], vec![0.0; n]);
+        for p in self
+            .surfaces
+            .iter()
+            .flat_map(|s| s.points.iter().filter_map(|p| value(&s.flow, &p.position[..self.mesh.dim], t).map(|v| (p, v))))
+        {
+            for &node in &p.0.nodes {
+                sum[node as usize] += p.0.area * p.1;
+                weight[node as usize] += p.0.area;
+            }
+        }
+        sum.iter().zip(&weight).map(|(s, w)| if *w > 0.0 { s / w } else { 0.0 }).collect()
+    }
+
+    fn set_up(&mut self, case: &Case) {
+        let n = self.mesh.num_nodes();
+        let times = self.setup.times.clone();
+        let varies = self.walls.iter().any(|w| w.3.depends_on_time())
+            || self.surfaces.iter().any(|s| match &s.flow {
+                Flow::Flux(q) => q.depends_on_time(),
+                Flow::Convection(h, a) => h.depends_on_time() || a.depends_on_time(),
+            });
+        let steps: Vec<f64> = if varies { times.clone() } else { vec![times[0]] };
+        let series = |name: &str, unit: &str, at: &dyn Fn(f64) -> Vec<f64>| Input {
+            name: name.into(),
+            unit: unit.into(),
+            components: vec![String::new()],
+            steps: steps.len(),
+            values: steps.iter().flat_map(|&t| self.restrict(&at(t), 1)).collect(),
+        };
+        let units = self.units;
+        let fixed = |name: &str, unit: &str, values: Vec<f64>| Input {
+            name: name.into(),
+            unit: unit.into(),
+            components: vec![String::new()],
+            steps: 1,
+            values: self.restrict(&values, 1),
+        };
+        let mut inputs = vec![fixed("conductivity", units.conductivity, to_nodes(&self.mesh, &self.material_id, |m| self.conductivity[m]))];
+        if self.time.is_some() {
+            inputs.push(fixed("heat_capacity", "", to_nodes(&self.mesh, &self.material_id, |m| self.capacity[m])));
+        }
+        if self.surfaces.iter().any(|s| matches!(s.flow, Flow::Flux(_))) {
+            inputs.push(series("heat_flux_in", units.heat_flux, &|t| {
+                self.surface_field(t, |f, x, t| if let Flow::Flux(q) = f { Some(q.eval(x, t)) } else { None })
+            }));
+        }
+        if self.surfaces.iter().any(|s| matches!(s.flow, Flow::Convection(..))) {
+            inputs.push(series("convection_coefficient", units.convection, &|t| {
+                self.surface_field(t, |f, x, t| if let Flow::Convection(h, _) = f { Some(h.eval(x, t)) } else { None })
+            }));
+            inputs.push(series("ambient_temperature", units.temperature, &|t| {
+                self.surface_field(t, |f, x, t| if let Flow::Convection(_, a) = f { Some(a.eval(x, t)) } else { None })
+            }));
+        }
+        let mask: Vec<f64> = {
+            let held = self.prescribed(times[0]);
+            (0..n).map(|i| f64::from(u8::from(held.contains_key(&i)))).collect()
+        };
+        let values: Vec<f64> = steps
+            .iter()
+            .flat_map(|&t| {
+                let mut v = vec![0.0; n];
+                self.prescribed(t).into_iter().for_each(|(i, p)| v[i] = p);
+                self.restrict(&v, 1)
+            })
+            .collect();
+        let mut types = vec![NodeType::Normal; n];
+        for p in self.surfaces.iter().flat_map(|s| &s.points) {
+            p.nodes.iter().for_each(|&i| types[i as usize] = NodeType::Loaded);
+        }
+        for (i, _) in mask.iter().enumerate().filter(|(_, m)| **m > 0.5) {
+            types[i] = NodeType::WallBoundary;
+        }
+        let kept = |i: usize| self.output.1.as_ref().map_or(i, |k| k[i] as usize);
+        let node_type = (0..self.output.0.num_nodes()).map(|i| types[kept(i)]).collect();
+        let initial = self.time.is_some().then(|| self.state(times[0], &self.initial_values()));
+        let loads =
+            if self.time.is_none() { self.channels(case, self.mesh.num_nodes()).into_iter().map(|c| c.load).collect() } else { Vec::new() };
+        let prescribed = Prescribed {
+            field: "temperature".into(),
+            mask: self.restrict(&mask, 1).iter().map(|&m| m > 0.5).collect(),
+            steps: steps.len(),
+            values,
+        };
+        self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], loads, initial, ..self.setup.clone() };
+    }
+
+    /// Conduction and convection matrix at a time, and the capacity matrix.
+    fn matrices(&self, t: f64) -> Result<(CsrMatrix, CsrMatrix), PhysicsError> {
+        // The capacity needs two degrees more than the conduction.
+        let assembler = Assembler::new(&self.mesh, 1, 2);
+        let (mut k, mut m) = (assembler.zeros(), assembler.zeros());
+        let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
+        assembler.add_matrix(&self.mesh, &mut k, |cell, geometry, table, out| {
+            if geometry.min_det <= 0.0
+                && let Ok(mut worst) = worst.lock()
+                && geometry.min_det < worst.0
+            {
+                *worst = (geometry.min_det, cell);
+            }
+            let c = self.conductivity[self.material_id[cell] as usize] * self.thickness;
+            let n = geometry.gradients[0].len();
+            for q in 0..table.rule.len() {
+                let (g, w) = (&geometry.gradients[q], c * geometry.volume[q]);
+                for a in 0..n {
+                    for b in 0..n {
+                        out[a * n + b] += w * (g[a][0] * g[b][0] + g[a][1] * g[b][1] + g[a][2] * g[b][2]);
+                    }
+                }
+            }
+        });
+        let (det, cell) = worst.into_inner().unwrap_or((1.0, 0));
+        if det <= 0.0 {
+            return Err(PhysicsError::Inverted { cell, det });
+        }
+        if self.time.is_some() {
+            assembler.add_matrix(&self.mesh, &mut m, |cell, geometry, table, out| {
+                let c = self.capacity[self.material_id[cell] as usize] * self.thickness;
+                for q in 0..table.rule.len() {
+                    let (v, w) = (&table.values[q], c * geometry.volume[q]);
+                    for a in 0..v.len() {
+                        for b in 0..v.len() {
+                            out[a * v.len() + b] += w * v[a] * v[b];
+                        }
+                    }
+                }
+            });
+        }
+        for s in &self.surfaces {
+            let Flow::Convection(h, _) = &s.flow else { continue };
+            for p in &s.points {
+                let n = p.nodes.len();
+                let w = h.eval(&p.position[..self.mesh.dim], t) * p.area * self.thickness;
+                let element: Vec<f64> = (0..n * n).map(|e| w * p.values[e / n] * p.values[e % n]).collect();
+                assembler.scatter(&mut k, &p.nodes, &element);
+            }
+        }
+        Ok((k, m))
+    }
+
+    /// The load vector at a time.
+    fn load(&self, t: f64) -> Vec<f64> {
+        let mut f = vec![0.0; self.mesh.num_nodes()];
+        for s in &self.surfaces {
+            self.add_surface(&mut f, s, |x| match &s.flow {
+                Flow::Flux(q) => q.eval(x, t),
+                Flow::Convection(h, a) => h.eval(x, t) * a.eval(x, t),
+            });
+        }
+        if let Some(q) = &self.source {
+            self.add_source(&mut f, |x| q.eval(x, t));
+        }
+        f
+    }
+
+    fn add_surface(&self, f: &mut [f64], s: &Surface, value: impl Fn(&[f64]) -> f64) {
+        for p in &s.points {
+            let w = value(&p.position[..self.mesh.dim]) * p.area * self.thickness;
+            for (a, &n) in p.nodes.iter().enumerate() {
+                f[n as usize] += w * p.values[a];
+            }
+        }
+    }
+
+    fn add_source(&self, f: &mut [f64], value: impl Fn(&[f64]) -> f64) {
+        let assembler = Assembler::new(&self.mesh, 1, 2);
+        assembler.add_vector(&self.mesh, f, |_, geometry, table, out| {
+            for q in 0..table.rule.len() {
+                let w = geometry.volume[q] * self.thickness * value(&geometry.position[q][..self.mesh.dim]);
+                for (a, n) in table.values[q].iter().enumerate() {
+                    out[a] += w * n;
+                }
+            }
+        });
+    }
+
+    /// Channels of a steady problem, which is linear in prescribed and ambient temperatures, fluxes and the source.
+    fn channels(&self, case: &Case, size: usize) -> Vec<Channel> {
+        let mut out = Vec::new();
+        let open = |name: &str, unit: &str, e: &Expr, path: &str| -> Option<Channel> {
+            let constant = e.is_constant();
+            (constant != Some(0.0) || sampled(case, path)).then(|| Channel::new(name.into(), unit, constant.unwrap_or(1.0), size))
+        };
+        let factor = |e: &Expr, x: &[f64]| if e.is_constant().is_some() { 1.0 } else { e.eval(x, 0.0) };
+        for (name, path, nodes, value) in &self.walls {
+            if let Some(mut c) = open(name, self.units.temperature, value, path) {
+                c.prescribed = nodes.iter().map(|&n| (n as usize, factor(value, self.mesh.point(n as usize)))).collect();
+                out.push(c);
+            }
+        }
+        for s in &self.surfaces {
+            let (unit, value) = match &s.flow {
+                Flow::Flux(q) => (self.units.heat_flux, q),
+                Flow::Convection(_, a) => (self.units.temperature, a),
+            };
+            if let Some(mut c) = open(&s.name, unit, value, &s.path) {
+                self.add_surface(&mut c.vector, s, |x| match &s.flow {
+                    Flow::Flux(q) => factor(q, x),
+                    Flow::Convection(h, a) => h.eval(x, 0.0) * factor(a, x),
+                });
+                out.push(c);
+            }
+        }
+        if let Some(q) = &self.source
+            && let Some(mut c) = open("heat_source", self.units.heat_source, q, "heat_source")
+        {
+            self.add_source(&mut c.vector, |x| factor(q, x));
+            out.push(c);
+        }
+        out
+    }
+
+    /// Nodal heat flux `-k grad T` on a mesh.
+    fn flux(&self, mesh: &Mesh, temperature: &[f64]) -> Vec<f64> {
+        recovery::recover(mesh, mesh.dim, |cell, nodes, geometry, _, q, out| {
+            let k = self.conductivity[self.material_id[cell] as usize];
+            for (d, v) in out.iter_mut().enumerate() {
+                *v = -k * nodes.iter().zip(&geometry.gradients[q]).map(|(&n, g)| g[d] * temperature[n as usize]).sum::<f64>();
+            }
+        })
+    }
+
+    fn state(&self, time: f64, temperature: &[f64]) -> State {
+        State { time, fields: self.fields(temperature) }
+    }
+
+    fn fields(&self, temperature: &[f64]) -> Vec<Field> {
+        let flux = self.flux(&self.mesh, temperature);
+        vec![
+            Field::scalar("temperature", self.units.temperature, Location::Node, self.restrict(temperature, 1)),
+            Field::vector("heat_flux", self.units.heat_flux, Location::Node, self.mesh.dim, self.restrict(&flux, self.mesh.dim)),
+        ]
+    }
+
+    fn constraints(&self) -> Constraints {
+        let mut c = Constraints::new(1);
+        c.fixed = self.prescribed(self.setup.times[0]).into_keys().map(|u| (u, 0.0)).collect();
+        c
+    }
+}
+
+/// Steady: one solve for each channel.
+struct Steady {
+    model: Model,
+    system: System,
+    channels: Vec<Channel>,
+    responses: Vec<Vec<f64>>,
+    log: SolverLog,
+}
+
+impl Simulator for Steady {
+    fn setup(&self) -> &Setup {
+        &self.model.setup
+    }
+
+    fn step(&mut self, _step: usize, _state: Option<&State>) -> Result<State, SimError> {
+        let mut temperature = vec![0.0; self.model.mesh.num_nodes()];
+        self.responses.clear();
+        let mut worst: f64 = 0.0;
+        for c in &self.channels {
+            let (response, residual) = self.system.solve(&c.vector, &c.prescribed).map_err(PhysicsError::from)?;
+            worst = worst.max(residual);
+            temperature.iter_mut().zip(&response).for_each(|(t, r)| *t += c.load.value * r);
+            self.responses.push(response);
+        }
+        (self.log.newton_iters, self.log.residual) = (vec![1], vec![worst]);
+        Ok(self.model.state(0.0, &temperature))
+    }
+
+    fn unit_responses(&mut self) -> Result<Vec<UnitResponse>, SimError> {
+        let pairs = self.channels.iter().zip(&self.responses);
+        Ok(pairs.map(|(c, r)| UnitResponse { load: c.load.name.clone(), fields: self.model.fields(r) }).collect())
+    }
+
+    fn log(&self) -> SolverLog {
+        self.log.clone()
+    }
+}
+
+/// Transient: `(M + theta dt K) T1 = (M - (1 - theta) dt K) T0 + dt (theta f1 + (1 - theta) f0)`.
+struct Transient {
+    model: Model,
+    theta: f64,
+    dt: f64,
+    capacity: CsrMatrix,
+    conduction: CsrMatrix,
+    system: System,
+    /// Temperature on the whole mesh, of which the states may show the vertices only.
+    temperature: Vec<f64>,
+    log: SolverLog,
+}
+
+impl Simulator for Transient {
+    fn setup(&self) -> &Setup {
+        &self.model.setup
+    }
+
+    fn step(&mut self, step: usize, _state: Option<&State>) -> Result<State, SimError> {
+        let (t0, t1) = (self.model.setup.times[step - 1], self.model.setup.times[step]);
+        let n = self.temperature.len();
+        let (mut mt, mut kt) = (vec![0.0; n], vec![0.0; n]);
+        self.capacity.apply(&self.temperature, &mut mt);
+        self.conduction.apply(&self.temperature, &mut kt);
+        let (f0, f1) = (self.model.load(t0), self.model.load(t1));
+        let rhs: Vec<f64> = (0..n).map(|i| mt[i] + self.dt * (self.theta * f1[i] + (1.0 - self.theta) * (f0[i] - kt[i]))).collect();
+        let (next, residual) =
+            self.system.solve(&rhs, &self.model.prescribed(t1)).map_err(|e| SimError::Solver { time: t1, reason: e.to_string() })?;
+        self.temperature = next;
+        self.log.newton_iters.push(1);
+        self.log.residual.push(residual);
+        Ok(self.model.state(t1, &self.temperature))
+    }
+
+    fn log(&self) -> SolverLog {
+        self.log.clone()
+    }
+}
+
+impl Physics for Heat {
+    fn name(&self) -> &'static str {
+        "heat"
+    }
+
+    fn summary(&self) -> &'static str {
+        "heat conduction, steady or transient, with convection and sources"
+    }
+
+    fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
+        solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        Ok(Model::new(case, mesh)?.setup)
+    }
+
+    fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
+        let choice = solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        let model = Model::new(case, mesh)?;
+        for s in &model.surfaces {
+            if let Flow::Convection(h, _) = &s.flow
+                && h.depends_on_time()
+            {
+                return Err(case
+                    .root()
+                    .error("boundary", "a convection coefficient may not depend on t", "let the ambient temperature vary")
+                    .into());
+            }
+        }
+        let (k, m) = model.matrices(0.0)?;
+        let mut log = SolverLog::default();
+        log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
+        let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
+        log.notes.insert("element".into(), kinds.join(", "));
+        let Some(time) = model.time else {
+            let channels = model.channels(case, mesh.num_nodes());
+            let system = System::new(k, model.constraints(), choice)?;
+            return Ok(Box::new(Steady { model, system, channels, responses: Vec::new(), log }));
+        };
+        let mut matrix = m.clone();
+        matrix.values.iter_mut().zip(&k.values).for_each(|(m, k)| *m += time.theta * time.dt() * k);
+        let system = System::new(matrix, model.constraints(), choice)?;
+        let temperature = model.initial_values();
+        log.newton_iters.push(0);
+        log.residual.push(0.0);
+        Ok(Box::new(Transient { theta: time.theta, dt: time.dt(), capacity: m, conduction: k, system, temperature, model, log }))
+    }
+
+    fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {
+        let steady = setup.is_steady();
+        let update = if steady { Update::Absolute } else { Update::Delta };
+        let target = Target {
+            field: "temperature".into(),
+            components: vec![String::new()],
+            unit: case.units.temperature.into(),
+            update,
+            weight: 1.0,
+        };
+        Ok(LearningTask {
+            physics: self.name().into(),
+            dim: setup.mesh.dim,
+            targets: vec![target],
+            state_inputs: if steady { Vec::new() } else { vec!["temperature".into()] },
+            inputs: setup.inputs.iter().map(|i| (i.name.clone(), i.components.len())).collect(),
+            linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
+            distance_tags: facet_tags(setup),
+            distance_scale: 0.045 * setup.mesh.diameter(),
+            coordinates: true,
+            noise: if steady { 0.0 } else { 0.02 },
+            units: setup.units.clone(),
+        })
+    }
+
+    fn recover(&self, case: &Case, mesh: &Arc<Mesh>, state: &State) -> Result<Vec<Field>, PhysicsError> {
+        let model = Model::new(case, mesh)?;
+        let Some(t) = state.field("temperature") else { return Ok(Vec::new()) };
+        let on: Arc<Mesh> = if t.len() == mesh.num_nodes() { mesh.clone() } else { model.output.0.clone() };
+        Ok(vec![Field::vector("heat_flux", case.units.heat_flux, Location::Node, mesh.dim, model.flux(&on, &t.values))])
+    }
+}
