@@ -5,9 +5,13 @@
 //! one JSON line in a comment, tells units, names and how many components were meant. Files by others have no note: in a plane
 //! mesh, components that are 0 everywhere beyond (x, y) or (xx, yy, zz, xy) are taken for padding.
 
+use std::path::Path;
+
 use femur_mesh::field::symmetric_components;
-use femur_mesh::{Field, Location, Tags};
+use femur_mesh::{Field, Location, Mesh, Tags};
 use serde::{Deserialize, Serialize};
+
+use crate::IoError;
 
 /// Which entities the tuples of a [`RawField`] belong to.
 pub(crate) enum Ids {
@@ -182,11 +186,34 @@ fn guess_components(stored: usize, values: &[f64], dim: usize) -> Vec<String> {
         6 if dim == 2 && zero(&[4, 5]) => owned(symmetric_components(2)),
         6 => owned(symmetric_components(3)),
         9 if values.chunks_exact(9).all(|t| t[1] == t[3] && t[2] == t[6] && t[5] == t[7]) => {
-            if dim == 2 && zero(&[2, 5]) { owned(symmetric_components(2)) } else { owned(symmetric_components(3)) }
+            if dim == 2 && zero(&[2, 5]) {
+                owned(symmetric_components(2))
+            } else {
+                owned(symmetric_components(3))
+            }
         }
         9 => owned(&["xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"]),
         n => (0..n).map(|k| k.to_string()).collect(),
     }
+}
+
+/// Refuses fields that have not a tuple for each node or cell.
+pub(crate) fn check_lengths(mesh: &Mesh, fields: &[Field], origin: &Path) -> Result<(), IoError> {
+    for field in fields {
+        let entities = match field.location {
+            Location::Node => mesh.num_nodes(),
+            Location::Cell => mesh.num_cells(),
+        };
+        let (name, got, components) = (&field.name, field.values.len(), field.num_components());
+        if components == 0 || got != entities * components {
+            return Err(IoError::Unsupported {
+                file: origin.into(),
+                what: format!("field `{name}` has {got} values, not {entities} x {components}"),
+                hint: "the field belongs to another mesh",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The tuples as VTK shows them best: plane vectors with 3 components, symmetric tensors with 6.

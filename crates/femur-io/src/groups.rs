@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::lookup::FacetLookup;
 use femur_mesh::{FacetId, Mesh, TagEntities, Tags};
 
 use crate::IoError;
 use crate::assembly::Elements;
 use crate::fields::Numbering;
+use crate::lookup::{FacetLookup, FacetVertices, facet_vertices};
 use crate::orient::mirrored_facet;
 
 /// Elements `start..end` of a block.
@@ -24,18 +24,6 @@ pub(crate) fn push_element(runs: &mut Vec<Run>, block: u32, i: u32) {
         Some(run) if run.block == block && run.end == i => run.end += 1,
         _ => runs.push(Run { block, start: i, end: i + 1 }),
     }
-}
-
-/// The vertices of a facet in any order, `u32::MAX` where there are fewer than four.
-pub(crate) type FacetVertices = [u32; 4];
-
-/// [`FacetVertices`] of the first `n` nodes of a boundary element.
-pub(crate) fn facet_vertices(nodes: &[u32]) -> FacetVertices {
-    let mut v = [u32::MAX; 4];
-    for (to, &from) in v.iter_mut().zip(nodes) {
-        *to = from;
-    }
-    v
 }
 
 /// What a group lists, in the file's numbers.
@@ -83,23 +71,22 @@ pub(crate) fn tags(
         draft(group, blocks, numbering, mesh, mirrored, &mut drafts);
     }
     let drafts = merge_equal_names(drafts);
-    let lookup = drafts.iter().any(|d| !d.facets.is_empty()).then(|| FacetLookup::new(mesh));
+    // in the mesh's numbers; a facet with a node that no cell uses has no cell either
+    let renumbered = |v: &FacetVertices| {
+        let mut nodes = *v;
+        for n in nodes.iter_mut().filter(|n| **n != u32::MAX) {
+            *n = numbering.node(*n)?;
+        }
+        Some(nodes)
+    };
+    let lookup = FacetLookup::new(mesh, drafts.iter().flat_map(|d| &d.facets).filter_map(renumbered));
 
     let mut tags = Tags::default();
     for Draft { name, gmsh_tag, mut entities, facets, .. } in drafts {
-        if let (Some(lookup), TagEntities::Facets(found)) = (&lookup, &mut entities) {
-            let total = facets.len();
+        if let TagEntities::Facets(found) = &mut entities {
             let before = found.len();
-            let renumbered = facets.iter().filter_map(|v| {
-                let mut nodes = [0; 4];
-                let n = v.iter().take_while(|&&n| n != u32::MAX).count();
-                for (to, &from) in nodes.iter_mut().zip(&v[..n]) {
-                    *to = numbering.node(from)?;
-                }
-                lookup.find(&nodes[..n])
-            });
-            found.extend(renumbered);
-            let missing = total - (found.len() - before);
+            found.extend(facets.iter().filter_map(|v| lookup.find(renumbered(v)?)));
+            let (total, missing) = (facets.len(), facets.len() + before - found.len());
             if missing > 0 {
                 return Err(IoError::Detached { file: origin.into(), tag: name, missing, total });
             }

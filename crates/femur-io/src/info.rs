@@ -48,7 +48,6 @@ pub fn info(file: &MeshFile) -> MeshInfo {
             None => cells.push((block.kind.name().into(), block.num_cells())),
         }
     }
-    let tags =
-        mesh.tags.iter().map(|t| (t.name.clone(), TagInfo { dim: mesh.tag_dim(&t.entities), count: t.entities.len() })).collect();
+    let tags = mesh.tags.iter().map(|t| (t.name.clone(), TagInfo { dim: mesh.tag_dim(&t.entities), count: t.entities.len() })).collect();
     MeshInfo { nodes: mesh.num_nodes(), dim: mesh.dim, cells, tags }
 }

@@ -30,8 +30,7 @@ impl<'a> Scanner<'a> {
     /// An error about what stands at `at`.
     pub(crate) fn fail_at(&self, at: usize, expected: impl Into<String>, got: impl Into<String>) -> IoError {
         let at = at.min(self.bytes.len());
-        let place =
-            if self.binary { Place::Byte(at) } else { Place::Line(1 + self.bytes[..at].iter().filter(|&&b| b == b'\n').count()) };
+        let place = if self.binary { Place::Byte(at) } else { Place::Line(1 + self.bytes[..at].iter().filter(|&&b| b == b'\n').count()) };
         IoError::Malformed { file: self.origin.into(), place, expected: expected.into(), got: got.into(), hint: self.hint }
     }
 

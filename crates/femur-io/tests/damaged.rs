@@ -43,9 +43,11 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
+type Original = (&'static dyn MeshFormat, PathBuf, Vec<u8>);
+
 /// Real files, each with its format.
-fn originals() -> &'static [(&'static dyn MeshFormat, PathBuf, Vec<u8>)] {
-    static FILES: OnceLock<Vec<(&'static dyn MeshFormat, PathBuf, Vec<u8>)>> = OnceLock::new();
+fn originals() -> &'static [Original] {
+    static FILES: OnceLock<Vec<Original>> = OnceLock::new();
     FILES.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut paths: Vec<PathBuf> = Vec::new();
@@ -76,8 +78,26 @@ enum Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     let numbers = prop::sample::select(vec![
-        "0", "-1", "1", "2", "3", "7", "8", "11", "99", "4000000000", "999999999999999999", "18446744073709551615", "1e308", "-1e-308", "nan",
-        "inf", "x", "", "1.5", "100000000",
+        "0",
+        "-1",
+        "1",
+        "2",
+        "3",
+        "7",
+        "8",
+        "11",
+        "99",
+        "4000000000",
+        "999999999999999999",
+        "18446744073709551615",
+        "1e308",
+        "-1e-308",
+        "nan",
+        "inf",
+        "x",
+        "",
+        "1.5",
+        "100000000",
     ]);
     let words = prop::sample::select(vec![0u32, 1, 2, 15, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x0100_0000]);
     prop_oneof![
@@ -151,7 +171,7 @@ fn check(format: &dyn MeshFormat, bytes: &[u8], name: &Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("FEMUR_DAMAGE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(600), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_real_files(which in any::<prop::sample::Index>(), wounds in prop::collection::vec(damage(), 1..4)) {

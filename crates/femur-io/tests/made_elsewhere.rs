@@ -168,7 +168,8 @@ fn what_cannot_be_a_mesh_is_refused_with_a_hint() {
     let (error, text) = refused("shell.inp", &format!("{nodes}*ELEMENT, TYPE=S3\n1, 1,2,3\n2, 1,2,4\n"));
     assert!(matches!(error, IoError::Unsupported { .. }) && text.contains("varying z"), "{text}");
     // a boundary element away from the body
-    let (error, _) = refused("loose.inp", &format!("{nodes}5, 9,9,9\n*ELEMENT, TYPE=C3D4\n1, 1,2,3,4\n*ELEMENT, TYPE=CPS3, ELSET=skin\n2, 1,2,5\n"));
+    let (error, _) =
+        refused("loose.inp", &format!("{nodes}5, 9,9,9\n*ELEMENT, TYPE=C3D4\n1, 1,2,3,4\n*ELEMENT, TYPE=CPS3, ELSET=skin\n2, 1,2,5\n"));
     assert!(matches!(error, IoError::Detached { missing: 1, total: 1, .. }), "{error}");
     let (_, text) = refused("node.inp", &format!("{nodes}*ELEMENT, TYPE=C3D4\n1, 1,2,3,77\n"));
     assert!(text.contains("line 6") && text.contains("node 77"), "{text}");
@@ -176,9 +177,11 @@ fn what_cannot_be_a_mesh_is_refused_with_a_hint() {
     assert!(text.contains("line 8") && text.contains("element 1"), "{text}");
     let (_, text) = refused("axis.inp", &format!("{nodes}*ELEMENT, TYPE=CAX3\n1, 1,2,3\n"));
     assert!(text.contains("CAX3"), "{text}");
-    let (_, text) = refused("empty.msh", "$MeshFormat\n4.1 0 8\n$EndMeshFormat\n$Nodes\n0 0 0 0\n$EndNodes\n$Elements\n0 0 0 0\n$EndElements\n");
+    let (_, text) =
+        refused("empty.msh", "$MeshFormat\n4.1 0 8\n$EndMeshFormat\n$Nodes\n0 0 0 0\n$EndNodes\n$Elements\n0 0 0 0\n$EndElements\n");
     assert!(text.contains("no cells"), "{text}");
-    let (_, text) = refused("lying.msh", "$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n4000000000\n1 0 0 0\n$EndNodes\n$Elements\n0\n$EndElements\n");
+    let (_, text) =
+        refused("lying.msh", "$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n4000000000\n1 0 0 0\n$EndNodes\n$Elements\n0\n$EndElements\n");
     assert!(text.contains("line 5") && text.contains("4000000000"), "{text}");
     let (_, text) = refused("version.msh", "$MeshFormat\n4 0 8\n$EndMeshFormat\n");
     assert!(text.contains("version 4"), "{text}");

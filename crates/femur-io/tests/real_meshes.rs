@@ -15,7 +15,13 @@ type Counts = (&'static str, usize, usize, &'static [(&'static str, usize)], &'s
 
 /// From `gmsh.model.mesh.getElements` and `getNodesForPhysicalGroup` of gmsh 4.15.
 const COUNTS: &[Counts] = &[
-    ("beam_hex8_bin22.msh", 1025, 3, &[("hex8", 640)], &[("fixed", 2, 16, 25), ("tip", 2, 16, 25), ("sides", 2, 640, 656), ("beam", 3, 640, 1025)]),
+    (
+        "beam_hex8_bin22.msh",
+        1025,
+        3,
+        &[("hex8", 640)],
+        &[("fixed", 2, 16, 25), ("tip", 2, 16, 25), ("sides", 2, 640, 656), ("beam", 3, 640, 1025)],
+    ),
     (
         "bracket_tet10_bin.msh",
         5302,
@@ -56,14 +62,28 @@ const COUNTS: &[Counts] = &[
         970,
         2,
         &[("quad4", 897)],
-        &[("hole", 1, 26, 26), ("bottom", 1, 40, 41), ("left", 1, 20, 21), ("right", 1, 20, 21), ("top", 1, 40, 41), ("plate", 2, 897, 970)],
+        &[
+            ("hole", 1, 26, 26),
+            ("bottom", 1, 40, 41),
+            ("left", 1, 20, 21),
+            ("right", 1, 20, 21),
+            ("top", 1, 40, 41),
+            ("plate", 2, 897, 970),
+        ],
     ),
     (
         "plate_hole_tri6.msh",
         2914,
         2,
         &[("triangle6", 1394)],
-        &[("hole", 1, 24, 48), ("bottom", 1, 34, 69), ("left", 1, 17, 35), ("right", 1, 17, 35), ("top", 1, 34, 69), ("plate", 2, 1394, 2914)],
+        &[
+            ("hole", 1, 24, 48),
+            ("bottom", 1, 34, 69),
+            ("left", 1, 17, 35),
+            ("right", 1, 17, 35),
+            ("top", 1, 34, 69),
+            ("plate", 2, 1394, 2914),
+        ],
     ),
 ];
 
@@ -74,11 +94,8 @@ fn counts_agree_with_gmsh() {
         let info = info(&file);
         assert_eq!((info.nodes, info.dim), (nodes, dim), "{name}");
         assert_eq!(info.cells, cells.iter().map(|&(k, n)| (k.to_string(), n)).collect::<Vec<_>>(), "{name}");
-        let found: Vec<(String, usize, usize, usize)> = info
-            .tags
-            .iter()
-            .map(|(t, i)| (t.clone(), i.dim, i.count, file.mesh.tag_nodes(t).expect("a tag").len()))
-            .collect();
+        let found: Vec<(String, usize, usize, usize)> =
+            info.tags.iter().map(|(t, i)| (t.clone(), i.dim, i.count, file.mesh.tag_nodes(t).expect("a tag").len())).collect();
         let expected: Vec<_> = tags.iter().map(|&(t, d, n, k)| (t.to_string(), d, n, k)).collect();
         assert_eq!(found, expected, "{name}");
     }

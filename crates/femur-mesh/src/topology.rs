@@ -4,20 +4,60 @@ use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities};
 use petgraph::unionfind::UnionFind;
 use std::collections::HashMap;
 
+/// A facet's vertex nodes, sorted and filled up with `u32::MAX`: equal for the two cells that share it, whatever their order.
+type FacetKey = [u32; 4];
+
+fn facet_key(vertices: impl ExactSizeIterator<Item = u32>) -> Option<FacetKey> {
+    if vertices.len() > 4 {
+        return None;
+    }
+    let mut key = [u32::MAX; 4];
+    for (slot, v) in key.iter_mut().zip(vertices) {
+        *slot = v;
+    }
+    key.sort_unstable();
+    Some(key)
+}
+
+/// Every facet of every cell with its key, in the order of cells.
+fn facets(mesh: &Mesh) -> impl Iterator<Item = (FacetKey, FacetId)> {
+    mesh.cells().flat_map(|(cell, kind, nodes)| {
+        kind.facets().iter().enumerate().filter_map(move |(local, facet)| {
+            let key = facet_key(facet.nodes[..facet.kind.num_vertices()].iter().map(|&n| nodes[n]))?;
+            Some((key, FacetId { cell: cell as u32, local: local as u8 }))
+        })
+    })
+}
+
 /// The facets that belong to one cell only, by cell and local number.
 pub fn boundary_facets(mesh: &Mesh) -> Vec<FacetId> {
-    let mut seen: HashMap<Vec<u32>, (FacetId, bool)> = HashMap::new();
-    for (cell, kind, nodes) in mesh.cells() {
-        for (local, facet) in kind.facets().iter().enumerate() {
-            let mut key: Vec<u32> = facet.nodes[..facet.kind.num_vertices()].iter().map(|&n| nodes[n]).collect();
-            key.sort_unstable();
-            let id = FacetId { cell: cell as u32, local: local as u8 };
-            seen.entry(key).and_modify(|e| e.1 = false).or_insert((id, true));
+    let mut all: Vec<(FacetKey, FacetId)> = facets(mesh).collect();
+    all.sort_unstable();
+    let mut alone: Vec<FacetId> = all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() == 1).map(|same| same[0].1).collect();
+    alone.sort_unstable();
+    alone
+}
+
+/// Finds the facet that has given vertices: what turns the lower-dimensional elements of mesh files into [`FacetId`]s.
+#[derive(Debug, Clone)]
+pub struct FacetLookup {
+    facets: HashMap<FacetKey, FacetId>,
+}
+
+impl FacetLookup {
+    /// Collects the facets of all cells.
+    pub fn new(mesh: &Mesh) -> Self {
+        let mut map = HashMap::new();
+        for (key, id) in facets(mesh) {
+            map.entry(key).or_insert(id);
         }
+        FacetLookup { facets: map }
     }
-    let mut facets: Vec<FacetId> = seen.into_values().filter(|(_, alone)| *alone).map(|(id, _)| id).collect();
-    facets.sort_unstable();
-    facets
+
+    /// The facet with these vertex nodes (without midside nodes) in any order; of two cells that share it, that of the first cell.
+    pub fn find(&self, vertices: &[u32]) -> Option<FacetId> {
+        self.facets.get(&facet_key(vertices.iter().copied())?).copied()
+    }
 }
 
 /// Tags the boundary facets all of whose vertices satisfy `on`.
@@ -100,4 +140,41 @@ pub fn raise_order(mesh: &Mesh, to: impl Fn(CellKind) -> CellKind) -> Result<Mes
         blocks.push(CellBlock { kind, connectivity });
     }
     Mesh::new(mesh.dim, points, blocks, mesh.tags.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::{box_, rectangle};
+
+    #[test]
+    fn facets_are_found_in_any_order_and_belong_to_the_first_cell() {
+        for kind in [CellKind::Hex8, CellKind::Tet10, CellKind::Hex27] {
+            let mesh = box_([1.0, 2.0, 3.0], [3, 2, 2], kind).unwrap();
+            let lookup = FacetLookup::new(&mesh);
+            let boundary = boundary_facets(&mesh);
+            for (cell, kind, _) in mesh.cells() {
+                for local in 0..kind.facets().len() {
+                    let id = FacetId { cell: cell as u32, local: local as u8 };
+                    let (facet, mut nodes) = mesh.facet_nodes(id);
+                    nodes.truncate(facet.num_vertices());
+                    nodes.reverse();
+                    nodes.rotate_left(1);
+                    let found = lookup.find(&nodes).unwrap();
+                    assert!(found == id || found.cell < id.cell && boundary.binary_search(&id).is_err());
+                }
+            }
+            assert_eq!(lookup.find(&[0, 1]), None);
+            assert_eq!(lookup.find(&[0, 1, 2, 3, 4]), None);
+        }
+    }
+
+    #[test]
+    fn components_are_numbered_from_their_first_node() {
+        let a = rectangle([1.0, 1.0], [2, 2], CellKind::Quad4).unwrap();
+        let mut two = a.clone();
+        two.points.extend(a.points.iter().map(|x| x + 5.0));
+        two.blocks[0].connectivity.extend(a.blocks[0].connectivity.iter().map(|n| n + 9));
+        assert_eq!(components(&two), [vec![0; 9], vec![1; 9]].concat());
+    }
 }

@@ -127,7 +127,12 @@ impl Model {
         }
         let path = |key: &str| format!("{}.{key}", table.path());
         if let Some(value) = table.opt_expr("temperature")? {
-            self.walls.push((format!("{tag}.temperature"), path("temperature"), self.mesh.tag_nodes(&tag)?, value));
+            let nodes = self.mesh.tag_nodes(&tag)?;
+            // Where two boundaries meet the later one in the file holds.
+            for wall in &mut self.walls {
+                wall.2.retain(|n| nodes.binary_search(n).is_err());
+            }
+            self.walls.push((format!("{tag}.temperature"), path("temperature"), nodes, value));
         }
         let facets = || -> Result<Vec<FacetPoint>, PhysicsError> {
             let f = self

@@ -228,7 +228,9 @@ impl Reader {
             "PART" => {
                 self.parts += 1;
                 if self.parts > 1 {
-                    return Err(keyword.at.unsupported("the file has several parts", "write it without parts and assemblies, or one part a file"));
+                    return Err(keyword
+                        .at
+                        .unsupported("the file has several parts", "write it without parts and assemblies, or one part a file"));
                 }
                 Block::Other
             }
@@ -267,7 +269,9 @@ impl Reader {
                 // a translation of nothing is no move
                 let moved = words(line).any(|w| parse_float(w) != Some(0.0));
                 if moved {
-                    return Err(at.unsupported("the instance of the part is moved or turned", "write the file without parts and assemblies"));
+                    return Err(
+                        at.unsupported("the instance of the part is moved or turned", "write the file without parts and assemblies")
+                    );
                 }
             }
             Block::Nodes { set } => {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::{Position, elements};
 use crate::IoError;
 use crate::assembly::Elements;
-use crate::groups::{FacetVertices, Group, Members, facet_vertices, push_element};
+use crate::groups::{Group, Members, push_element};
+use crate::lookup::{FacetVertices, facet_vertices};
 
 struct Set {
     name: String,
@@ -246,10 +247,9 @@ fn facet(block: &Elements, i: usize, dim: usize, line: &SurfaceLine) -> Result<F
         return Ok(facet_vertices(&nodes[..kind.num_vertices()]));
     }
     if line.face.is_empty() {
-        return Err(line.at.unsupported(
-            format!("the surface names `{}` without a face", line.target),
-            "list the faces: `set or element, S1` and so on",
-        ));
+        return Err(line
+            .at
+            .unsupported(format!("the surface names `{}` without a face", line.target), "list the faces: `set or element, S1` and so on"));
     }
     let face = line.face.strip_prefix('S').and_then(|f| f.parse().ok()).and_then(|f| elements::face(kind, f));
     let local = face.ok_or_else(|| line.at.fail(format!("a face label of {kind} elements, S1, S2, ..."), format!("`{}`", line.face)))?;

@@ -45,8 +45,8 @@ impl MeshFormat for Gmsh {
         Reader::new(bytes, origin).read()
     }
 
-    fn write(&self, content: &MeshFile, _origin: &Path) -> Result<Vec<u8>, IoError> {
-        Ok(write::bytes(content, Encoding::Text))
+    fn write(&self, content: &MeshFile, origin: &Path) -> Result<Vec<u8>, IoError> {
+        write::bytes(content, Encoding::Text, origin)
     }
 }
 
@@ -126,7 +126,11 @@ impl<'a> Reader<'a> {
                 }
                 (b"Elements", Some(v)) => {
                     self.scan.binary = v.binary;
-                    if v.major == 2 { self.elements_v2()? } else { self.elements_v4()? }
+                    if v.major == 2 {
+                        self.elements_v2()?
+                    } else {
+                        self.elements_v4()?
+                    }
                     self.elements_seen = true;
                 }
                 (b"Entities", Some(v)) if v.major == 4 => {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use femur_mesh::{CellKind, FacetId, Field, Location, Mesh, TagEntities};
 
-use crate::fields::{Note, for_gmsh};
+use crate::fields::{Note, check_lengths, for_gmsh};
 use crate::format::save;
 use crate::{IoError, MeshFile};
 
@@ -21,7 +21,8 @@ pub enum Encoding {
 
 /// Writes an MSH 4.1 file. Cells, facets and nodes with the same set of tags form one entity; points and cells keep their order.
 pub fn write_msh(path: impl AsRef<Path>, content: &MeshFile, encoding: Encoding) -> Result<(), IoError> {
-    save(path.as_ref(), &bytes(content, encoding))
+    let path = path.as_ref();
+    save(path, &bytes(content, encoding, path)?)
 }
 
 /// The numbers of a file, as text or binary.
@@ -126,8 +127,9 @@ fn plain(name: &str) -> String {
     name.replace(['"', '\n', '\r'], "_")
 }
 
-pub(super) fn bytes(content: &MeshFile, encoding: Encoding) -> Vec<u8> {
+pub(super) fn bytes(content: &MeshFile, encoding: Encoding, origin: &Path) -> Result<Vec<u8>, IoError> {
     let mesh = &content.mesh;
+    check_lengths(mesh, &content.fields, origin)?;
     let mut out = Out { bytes: Vec::new(), text: String::new(), binary: encoding == Encoding::Binary };
     out.line("$MeshFormat");
     out.line(if out.binary { "4.1 1 8" } else { "4.1 0 8" });
@@ -204,10 +206,20 @@ pub(super) fn bytes(content: &MeshFile, encoding: Encoding) -> Vec<u8> {
     out.close("$EndNodes");
 
     elements(&mut out, mesh, &cells, &facets, nodes.keys().copied());
-    for field in &content.fields {
-        data(&mut out, field);
+    // Facets and tagged nodes are elements too, and meshio wants a value for every element: that of a cell they belong to.
+    let mut cell_of: BTreeMap<u32, u32> = nodes.keys().map(|&n| (n, 0)).collect();
+    if !cell_of.is_empty() {
+        for (cell, _, connectivity) in mesh.cells() {
+            for n in connectivity {
+                cell_of.entry(*n).and_modify(|c| *c = cell as u32);
+            }
+        }
     }
-    out.bytes
+    let owners: Vec<u32> = facets.iter().map(|(_, _, f)| f.cell).chain(cell_of.into_values()).collect();
+    for field in &content.fields {
+        data(&mut out, field, &owners);
+    }
+    Ok(out.bytes)
 }
 
 fn entities(out: &mut Out, mesh: &Mesh, cells: &TagSets, facets: &TagSets, node_sets: &TagSets, nodes: &BTreeMap<u32, u32>) {
@@ -308,21 +320,23 @@ fn elements(out: &mut Out, mesh: &Mesh, cells: &[u32], facets: &[(u32, CellKind,
     out.close("$EndElements");
 }
 
-fn data(out: &mut Out, field: &Field) {
+/// Writes a field; one of cells also for the elements behind the cells, with the values of their owners.
+fn data(out: &mut Out, field: &Field, owners: &[u32]) {
     let (components, values) = for_gmsh(field);
-    if components == 0 {
-        return;
-    }
     let section = match field.location {
         Location::Node => "NodeData",
         Location::Cell => "ElementData",
     };
     out.line(&format!("${section}"));
+    let on_cells = field.location == Location::Cell;
+    let entities = values.len() / components;
+    let total = entities + if on_cells { owners.len() } else { 0 };
     // one text tag (the name), one real tag (the time), three integer tags
-    out.line(&format!("1\n\"{}\"\n1\n0.0\n3\n0\n{components}\n{}", plain(&field.name), values.len() / components));
-    for (i, tuple) in values.chunks_exact(components).enumerate() {
+    out.line(&format!("1\n\"{}\"\n1\n0.0\n3\n0\n{components}\n{total}", plain(&field.name)));
+    let owner = |i: usize| if i < entities { i } else { owners[i - entities] as usize };
+    for i in 0..total {
         out.int(i as i32 + 1);
-        tuple.iter().for_each(|&v| out.double(v));
+        values[owner(i) * components..][..components].iter().for_each(|&v| out.double(v));
         out.end();
     }
     out.close(&format!("$End{section}"));

@@ -47,8 +47,7 @@ pub fn read_pvd(path: impl AsRef<Path>) -> Result<Vec<(f64, PathBuf)>, IoError> 
                 let (mut time, mut file) = (None, None);
                 for attribute in e.attributes() {
                     let attribute = attribute.map_err(|e| fail(at, "an attribute", e.to_string()))?;
-                    let value =
-                        attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|e| fail(at, "an attribute", e.to_string()))?;
+                    let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|e| fail(at, "an attribute", e.to_string()))?;
                     match attribute.key.0 {
                         "timestep" => {
                             let t = value.trim().parse::<f64>().ok().filter(|t| t.is_finite());

@@ -10,7 +10,7 @@ use vtkio::model::{
 use vtkio::xml::Compressor;
 
 use crate::IoError;
-use crate::fields::{Note, for_vtk};
+use crate::fields::{Note, check_lengths, for_vtk};
 use crate::format::save;
 
 /// How a .vtu is written.
@@ -40,17 +40,15 @@ pub fn write_vtu_with(path: impl AsRef<Path>, mesh: &Mesh, fields: &[Field], opt
 }
 
 pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin: &Path) -> Result<Vec<u8>, IoError> {
-    let unsupported = |what: String| IoError::Unsupported { file: origin.into(), what, hint: "this is a mistake of the program that writes" };
+    let unsupported =
+        |what: String| IoError::Unsupported { file: origin.into(), what, hint: "this is a mistake of the program that writes" };
     let mut data = Attributes::new();
+    check_lengths(mesh, fields, origin)?;
     for field in fields {
-        let (entities, list) = match field.location {
-            Location::Node => (mesh.num_nodes(), &mut data.point),
-            Location::Cell => (mesh.num_cells(), &mut data.cell),
+        let list = match field.location {
+            Location::Node => &mut data.point,
+            Location::Cell => &mut data.cell,
         };
-        if field.num_components() == 0 || field.values.len() != entities * field.num_components() {
-            let (name, got, components) = (&field.name, field.values.len(), field.num_components());
-            return Err(unsupported(format!("field `{name}` has {got} values, not {entities} x {components}")));
-        }
         let (components, values) = for_vtk(field);
         list.push(array(&field.name, components, IOBuffer::F64(values)));
     }

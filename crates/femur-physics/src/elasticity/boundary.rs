@@ -206,7 +206,12 @@ impl Reader<'_> {
         for (i, value) in values.iter().enumerate() {
             let Some(value) = value else { continue };
             for &n in &nodes {
-                self.out.constraints.fixed.insert(n as usize * dim + i, 0.0);
+                // Where two boundaries meet the later one in the file holds.
+                if self.out.constraints.fixed.insert(n as usize * dim + i, 0.0).is_some() {
+                    self.out.channels.iter_mut().for_each(|c| {
+                        c.prescribed.remove(&(n as usize * dim + i));
+                    });
+                }
             }
             let path = format!("{}.displacement.{i}", table.path());
             let constant = value.is_constant();
