@@ -151,3 +151,12 @@ fn abaqus_and_gmsh_agree_on_the_bracket() {
     assert_eq!(inp.tags.len(), msh.tags.len() + 11);
     assert!(matches!(&inp.tags.get("Surface7").expect("a tag").entities, TagEntities::Facets(f) if f.len() == 442));
 }
+
+#[test]
+fn info_serialises_in_the_agreed_shape() {
+    let json = serde_json::to_string(&info(&load("plate_hole_quad4.msh"))).expect("JSON");
+    let expected = "{\"nodes\":970,\"dim\":2,\"cells\":{\"quad4\":897},\"tags\":{\"hole\":{\"dim\":1,\"count\":26},\
+        \"bottom\":{\"dim\":1,\"count\":40},\"left\":{\"dim\":1,\"count\":20},\"right\":{\"dim\":1,\"count\":20},\
+        \"top\":{\"dim\":1,\"count\":40},\"plate\":{\"dim\":2,\"count\":897}}}";
+    assert_eq!(json, expected);
+}

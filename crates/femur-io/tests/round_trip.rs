@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{kinds, sample};
-use femur_io::vtk::{VtuOptions, read_pvd, write_pvd, write_vtu_with};
+use femur_io::vtk::{VtuOptions, read_pvd, write_pvd, write_series, write_vtu_with};
 use femur_io::{Encoding, FORMATS, MeshFile, read_mesh, write_msh};
 use femur_mesh::{CellKind, FacetId, Mesh, TagEntities};
 
@@ -112,6 +112,21 @@ fn collections_list_files_by_time() {
     assert_eq!(read_pvd(&path).expect("read"), [(0.0, dir.path().join("a.vtu")), (0.5, dir.path().join("b & c.vtu"))]);
     std::fs::write(&path, "<VTKFile><Collection><DataSet timestep=\"x\" file=\"a\"/></Collection></VTKFile>").expect("written");
     assert!(read_pvd(&path).expect_err("no time").to_string().contains("finite time"));
+}
+
+#[test]
+fn a_series_reads_back_step_by_step() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let sample = sample(CellKind::Triangle6);
+    let state = |time: f64| femur_sim::State { time, fields: sample.fields[..2].to_vec() };
+    let pvd = dir.path().join("run.pvd");
+    write_series(&pvd, &sample.mesh, &[state(0.0), state(0.1)], &VtuOptions { compress: false, tags: false }).expect("written");
+    let steps = read_pvd(&pvd).expect("read");
+    assert_eq!(steps.iter().map(|s| s.0).collect::<Vec<_>>(), [0.0, 0.1]);
+    for (_, file) in steps {
+        let file = read_mesh(file).expect("read");
+        assert_eq!((file.fields.as_slice(), file.mesh.tags.len()), (&sample.fields[..2], 0));
+    }
 }
 
 #[test]

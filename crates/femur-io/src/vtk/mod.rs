@@ -22,7 +22,7 @@ mod write;
 use std::path::Path;
 
 pub use pvd::{read_pvd, write_pvd};
-pub use write::{VtuOptions, write_vtu, write_vtu_with};
+pub use write::{VtuOptions, write_series, write_vtu, write_vtu_with};
 
 use crate::scan::find;
 use crate::{IoError, MeshFile, MeshFormat};

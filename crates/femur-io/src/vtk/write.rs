@@ -1,14 +1,16 @@
 //! Writes .vtu by vtkio.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use femur_mesh::{Field, Location, Mesh, TagEntities};
+use femur_sim::State;
 use vtkio::model::{
     Attribute, Attributes, ByteOrder, CellType, Cells, DataArray, DataSet, IOBuffer, Piece, UnstructuredGridPiece, Version, VertexNumbers,
     Vtk,
 };
 use vtkio::xml::Compressor;
 
+use super::pvd::write_pvd;
 use crate::IoError;
 use crate::fields::{Note, check_lengths, for_vtk};
 use crate::format::save;
@@ -16,7 +18,7 @@ use crate::format::save;
 /// How a .vtu is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VtuOptions {
-    /// Compress by zlib: smaller and several times slower. Left off for a file with an array that vtkio cannot compress rightly.
+    /// Compress by zlib: smaller and several times slower.
     pub compress: bool,
     /// Write the mesh's tags as arrays `tag:NAME` and `facets:NAME`.
     pub tags: bool,
@@ -66,14 +68,6 @@ pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin:
         offsets.push(connectivity.len() as u64);
         types.push(cell_type(kind.vtk_id()).ok_or_else(|| unsupported(format!("cells of kind {kind} have no VTK type")))?);
     }
-    let arrays = data.point.iter().chain(&data.cell).filter_map(|a| match a {
-        Attribute::DataArray(a) => Some(a.data.num_bytes()),
-        Attribute::Field { .. } => None,
-    });
-    // vtkio ends an array of whole 32768-byte blocks with an empty block, which VTK refuses
-    let sizes = [8 * points.len(), 8 * connectivity.len(), 8 * offsets.len(), types.len()];
-    let compress = options.compress && arrays.chain(sizes).all(|bytes| bytes % 32768 != 0);
-
     let piece = UnstructuredGridPiece {
         points: IOBuffer::F64(points),
         cells: Cells { cell_verts: VertexNumbers::XML { connectivity, offsets }, types },
@@ -87,8 +81,8 @@ pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin:
         file_path: None,
     };
     let failed = |e: String| IoError::System { file: origin.into(), action: "cannot write", source: std::io::Error::other(e) };
-    let compressor = if compress { Compressor::ZLib } else { Compressor::None };
-    let file = vtk.try_into_xml_format(compressor, if compress { 1 } else { 0 }).map_err(|e| failed(e.to_string()))?;
+    let compressor = if options.compress { Compressor::ZLib } else { Compressor::None };
+    let file = vtk.try_into_xml_format(compressor, u32::from(options.compress)).map_err(|e| failed(e.to_string()))?;
     let mut xml = Vec::new();
     file.write(&mut xml).map_err(|e| failed(e.to_string()))?;
 
@@ -97,6 +91,23 @@ pub(super) fn bytes(mesh: &Mesh, fields: &[Field], options: &VtuOptions, origin:
     whole.append(&mut xml);
     whole.push(b'\n');
     Ok(whole)
+}
+
+/// Writes one `.vtu` a state beside the collection `pvd` that lists them, all with the collection's name and a number.
+pub fn write_series(pvd: impl AsRef<Path>, mesh: &Mesh, states: &[State], options: &VtuOptions) -> Result<Vec<PathBuf>, IoError> {
+    let pvd = pvd.as_ref();
+    let stem = pvd.file_stem().unwrap_or_default().to_string_lossy();
+    let mut steps = Vec::with_capacity(states.len());
+    let mut files = Vec::with_capacity(states.len());
+    for (k, state) in states.iter().enumerate() {
+        let name = format!("{stem}_{k:06}.vtu");
+        let file = pvd.with_file_name(&name);
+        write_vtu_with(&file, mesh, &state.fields, options)?;
+        steps.push((state.time, PathBuf::from(name)));
+        files.push(file);
+    }
+    write_pvd(pvd, &steps)?;
+    Ok(files)
 }
 
 fn tags(mesh: &Mesh, data: &mut Attributes) {

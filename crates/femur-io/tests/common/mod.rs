@@ -18,7 +18,7 @@ fn vertices(kind: CellKind) -> Vec<[f64; 3]> {
 }
 
 /// Two separate cells of a kind, all three sorts of tags (overlapping), and fields of all shapes.
-pub fn sample(kind: CellKind) -> MeshFile {
+pub(crate) fn sample(kind: CellKind) -> MeshFile {
     let dim = kind.dim();
     let n = kind.num_nodes();
     let mut points = Vec::new();
@@ -65,6 +65,6 @@ pub fn sample(kind: CellKind) -> MeshFile {
     MeshFile { mesh, fields }
 }
 
-pub fn kinds() -> impl Iterator<Item = CellKind> {
+pub(crate) fn kinds() -> impl Iterator<Item = CellKind> {
     CellKind::ALL.into_iter().filter(|k| k.dim() > 0)
 }

@@ -1,5 +1,6 @@
 //! Closed curves made of straight pieces and arcs.
 
+use crate::MeshError;
 use std::f64::consts::PI;
 
 /// Shape of a hole; its longest extent is the diameter.
@@ -66,27 +67,24 @@ impl Piece {
         }
     }
 
-    /// Parameters that cut the piece into parts of equal length: at least `least` parts, none longer than `size`.
-    pub(super) fn cuts(&self, size: f64, least: usize) -> (Vec<f64>, f64) {
-        const FINE: usize = 256;
-        let mut length = vec![0.0];
-        for k in 1..=FINE {
-            let (p, q) = (self.point((k - 1) as f64 / FINE as f64), self.point(k as f64 / FINE as f64));
-            length.push(length[k - 1] + (q[0] - p[0]).hypot(q[1] - p[1]));
-        }
-        let total = length[FINE];
-        let parts = ((total / size).ceil() as usize).max(least).max(1);
-        let mut cuts = Vec::with_capacity(parts);
-        let mut k = 0;
-        for i in 0..parts {
-            let want = total * i as f64 / parts as f64;
-            while length[k + 1] < want {
-                k += 1;
+    /// Radius of curvature at `s`; infinite on a line.
+    pub(super) fn radius(&self, s: f64) -> f64 {
+        match *self {
+            Piece::Line { .. } => f64::INFINITY,
+            Piece::Arc { rx, ry, from, to, .. } => {
+                let (sin, cos) = (from + s * (to - from)).sin_cos();
+                (rx * sin).hypot(ry * cos).powi(3) / (rx * ry)
             }
-            let part = (want - length[k]) / (length[k + 1] - length[k]);
-            cuts.push((k as f64 + part) / FINE as f64);
         }
-        (cuts, total / parts as f64)
+    }
+
+    /// Angle by which the tangent turns along the piece [rad].
+    pub(super) fn turning(&self) -> f64 {
+        match *self {
+            Piece::Line { .. } => 0.0,
+            // Of ellipses only whole quarters occur, and those turn by a right angle as a circle's do.
+            Piece::Arc { from, to, .. } => to - from,
+        }
     }
 }
 
@@ -139,15 +137,46 @@ impl Hole {
         }
     }
 
-    /// Radius of the tightest curve, infinite for straight edges.
-    pub(super) fn tightest(&self) -> f64 {
+    /// Checks that the measures describe a hole; the error names the key as a case file would.
+    pub(super) fn check(&self) -> Result<(), MeshError> {
+        let refuse = |parameter: &str, value: String, expected: &str| {
+            Err(MeshError::Parameter { parameter: format!("hole.{parameter}"), value, expected: expected.into() })
+        };
+        if !(self.diameter > 0.0 && self.diameter.is_finite()) {
+            return refuse("diameter", self.diameter.to_string(), "must be positive");
+        }
+        if !(self.center[0].is_finite() && self.center[1].is_finite()) {
+            return refuse("center", format!("{:?}", self.center), "must be finite");
+        }
+        if !self.angle.is_finite() {
+            return refuse("angle", self.angle.to_string(), "must be finite");
+        }
+        match self.shape {
+            HoleShape::Ellipse { aspect } if !(1.0..=100.0).contains(&aspect) => {
+                refuse("aspect", aspect.to_string(), "must lie between 1 and 100: the longest over the shortest axis")
+            }
+            HoleShape::Polygon { corners, .. } if !(3..=1000).contains(&corners) => {
+                refuse("corners", corners.to_string(), "must lie between 3 and 1000")
+            }
+            HoleShape::Polygon { rounding, .. } if !(0.0..=1.0).contains(&rounding) => {
+                refuse("rounding", rounding.to_string(), "must lie between 0 (sharp) and 1 (the inscribed circle)")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Exact area.
+    pub fn area(&self) -> f64 {
         let r = self.diameter / 2.0;
         match self.shape {
-            HoleShape::Circle => r,
-            HoleShape::Ellipse { aspect } => r / (aspect * aspect),
+            HoleShape::Circle => PI * r * r,
+            HoleShape::Ellipse { aspect } => PI * r * r / aspect,
             HoleShape::Polygon { corners, rounding } => {
-                let inner = rounding * r * (PI / corners as f64).cos();
-                if inner > 0.0 { inner } else { f64::INFINITY }
+                let half = PI / corners as f64;
+                let inner = r * half.cos();
+                // The polygon less, at each corner, the kite between the tangent points plus the sector within it.
+                let rounded = rounding * inner;
+                corners as f64 * half.tan() * inner * inner - rounded * rounded * (corners as f64 * half.tan() - PI)
             }
         }
     }

@@ -1,5 +1,10 @@
-//! Graded triangulation of a region with given boundary points: pre-placed interior points, Delaunay (spade), smoothing.
+//! Graded triangulation of a region with given boundary points: points placed from the boundary inwards ([`front`](super::front)),
+//! constrained Delaunay by spade, rounds of smoothing with insertion and removal by the size field, and last a local optimisation.
 
+use super::front;
+use super::region::Region;
+use super::size::SizeField;
+use super::smooth::{optimise, smooth};
 use crate::MeshError;
 use spade::{ConstrainedDelaunayTriangulation, HasPosition, Point2, Triangulation};
 
@@ -15,95 +20,96 @@ impl HasPosition for Vertex {
     }
 }
 
-/// A region: closed loops of points, the first around it, the others around its holes; and the edge length wanted.
-pub(super) struct Region<'a> {
-    pub(super) loops: Vec<Vec<[f64; 2]>>,
-    pub(super) size: &'a dyn Fn([f64; 2]) -> f64,
-    /// Least edge length anywhere.
-    pub(super) least: f64,
-}
+/// Rounds of triangulating, adapting and smoothing, and of the final optimisation.
+const ROUNDS: usize = 6;
+const FINISH: usize = 4;
 
-/// Points (those of the loops first, in order) and counter-clockwise triangles.
-pub(super) fn triangulate(region: &Region) -> Result<(Vec<[f64; 2]>, Vec<[u32; 3]>), MeshError> {
-    let mut points: Vec<[f64; 2]> = region.loops.iter().flatten().copied().collect();
-    let fixed = points.len();
-    points.extend(interior(region));
-    const ROUNDS: usize = 10;
+/// Points (those of the loops first, in order) and counter-clockwise triangles. Every point is in some triangle.
+pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<(Vec<[f64; 2]>, Vec<[u32; 3]>), MeshError> {
+    let mut points = front::place(region, size)?;
+    let fixed: usize = region.loops.iter().map(Vec::len).sum();
     let mut triangles = delaunay(&points, region)?;
     for round in 0..ROUNDS {
-        for _ in 0..2 {
-            smooth(&mut points, fixed, &triangles, region.size);
+        if round < ROUNDS / 2 && adapt(&mut points, fixed, &triangles, size) {
+            triangles = delaunay(&points, region)?;
+        }
+        for _ in 0..3 {
+            smooth(&mut points, fixed, &triangles, size);
         }
         triangles = delaunay(&points, region)?;
-        if round + 1 == ROUNDS {
+    }
+    for _ in 0..FINISH {
+        if !optimise(&mut points, fixed, &triangles) {
             break;
         }
+        triangles = delaunay(&points, region)?;
     }
+    drop_unused(&mut points, fixed, &mut triangles);
     Ok((points, triangles))
 }
 
-/// Candidates on a hexagonal grid of the least size, in a scattered but fixed order; one is kept where no kept point is too near.
-fn interior(region: &Region) -> Vec<[f64; 2]> {
-    let outer = &region.loops[0];
-    let fold = |f: fn(f64, f64) -> f64, d: usize, init: f64| outer.iter().fold(init, |a, p| f(a, p[d]));
-    let (x0, x1) = (fold(f64::min, 0, f64::INFINITY), fold(f64::max, 0, f64::NEG_INFINITY));
-    let (y0, y1) = (fold(f64::min, 1, f64::INFINITY), fold(f64::max, 1, f64::NEG_INFINITY));
-    let step = region.least * 0.9;
-    let mut candidates = Vec::new();
-    let rows = ((y1 - y0) / (step * 0.866)) as usize + 1;
-    let columns = ((x1 - x0) / step) as usize + 1;
-    for j in 0..rows {
-        for i in 0..columns {
-            candidates.push([x0 + (i as f64 + 0.5 * (j % 2) as f64) * step, y0 + j as f64 * step * 0.866]);
+/// Removes interior points that crowd and adds one in the middle of each triangle that is too large. True if anything changed.
+fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], size: &SizeField) -> bool {
+    let mut drop = vec![false; points.len()];
+    let mut touched = vec![false; points.len()];
+    let mut added = Vec::new();
+    let mut sides: Vec<[u32; 2]> = triangles.iter().flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]]).map(|[a, b]| [a.min(b), a.max(b)]).collect();
+    sides.sort_unstable();
+    sides.dedup();
+    for &[a, b] in &sides {
+        let (a, b) = (a as usize, b as usize);
+        let (p, q) = (points[a], points[b]);
+        let wanted = size.at([0.5 * (p[0] + q[0]), 0.5 * (p[1] + q[1])]);
+        // The later number is the interior one where only one is.
+        if b >= fixed && !touched[a] && !touched[b] && (p[0] - q[0]).hypot(p[1] - q[1]) < 0.6 * wanted {
+            (touched[a], touched[b], drop[b]) = (true, true, true);
         }
     }
-    // A fixed shuffle (linear congruential numbers): the same mesh everywhere and always.
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for k in (1..candidates.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        candidates.swap(k, (state >> 33) as usize % (k + 1));
-    }
-    // Kept points in bins as wide as the largest distance that is asked for.
-    let widest = candidates.iter().map(|&p| (region.size)(p)).fold(0.0, f64::max).max(step);
-    let columns = ((x1 - x0) / widest) as usize + 3;
-    let bin = |p: [f64; 2]| (((p[0] - x0) / widest) as usize + 1, ((p[1] - y0) / widest) as usize + 1);
-    let mut bins: Vec<Vec<[f64; 2]>> = vec![Vec::new(); columns * (((y1 - y0) / widest) as usize + 3)];
-    for &p in region.loops.iter().flatten() {
-        let (i, j) = bin(p);
-        bins[j * columns + i].push(p);
-    }
-    let mut kept = Vec::new();
-    for p in candidates {
-        if !inside(p, region) {
-            continue;
-        }
-        let apart = 0.78 * (region.size)(p);
-        let (i, j) = bin(p);
-        let near = |q: &[f64; 2]| (p[0] - q[0]).hypot(p[1] - q[1]) < apart;
-        let free = (j - 1..=j + 1).all(|j| (i - 1..=i + 1).all(|i| !bins.get(j * columns + i).is_some_and(|b| b.iter().any(near))));
-        if free {
-            bins[j * columns + i].push(p);
-            kept.push(p);
+    for t in triangles {
+        let [a, b, c] = t.map(|n| points[n as usize]);
+        let center = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
+        let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
+        let side = |p: [f64; 2], q: [f64; 2]| (p[0] - q[0]).hypot(p[1] - q[1]);
+        // Circumradius: 0.58 of the side of an equilateral triangle.
+        let radius = side(a, b) * side(b, c) * side(c, a) / (4.0 * area);
+        if radius > 0.85 * size.at(center) && t.iter().all(|&n| !touched[n as usize]) {
+            t.iter().for_each(|&n| touched[n as usize] = true);
+            added.push(center);
         }
     }
-    kept
+    let before = points.len();
+    let mut k = 0;
+    points.retain(|_| {
+        k += 1;
+        !drop[k - 1]
+    });
+    let changed = points.len() < before || !added.is_empty();
+    points.extend(added);
+    changed
 }
 
-/// Even-odd rule over all loops.
-pub(super) fn inside(p: [f64; 2], region: &Region) -> bool {
-    let mut odd = false;
-    for line in &region.loops {
-        for k in 0..line.len() {
-            let (a, b) = (line[k], line[(k + 1) % line.len()]);
-            if (a[1] > p[1]) != (b[1] > p[1]) && p[0] < a[0] + (p[1] - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) {
-                odd = !odd;
-            }
+/// Points may end outside every triangle where smoothing pushes them over a concave boundary.
+fn drop_unused(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &mut [[u32; 3]]) {
+    let mut new = vec![u32::MAX; points.len()];
+    (0..fixed).for_each(|n| new[n] = 0);
+    triangles.iter().flatten().for_each(|&n| new[n as usize] = 0);
+    let mut kept = 0;
+    for n in &mut new {
+        if *n == 0 {
+            *n = kept;
+            kept += 1;
         }
     }
-    odd
+    let mut k = 0;
+    points.retain(|_| {
+        k += 1;
+        new[k - 1] != u32::MAX
+    });
+    triangles.iter_mut().flatten().for_each(|n| *n = new[*n as usize]);
 }
 
 fn delaunay(points: &[[f64; 2]], region: &Region) -> Result<Vec<[u32; 3]>, MeshError> {
+    let failed = |why: String| MeshError::Other(format!("the triangulation failed: {why}"));
     let vertices = points.iter().enumerate().map(|(id, p)| Vertex { at: Point2::new(p[0], p[1]), id }).collect();
     let mut edges = Vec::new();
     let mut start = 0;
@@ -112,44 +118,26 @@ fn delaunay(points: &[[f64; 2]], region: &Region) -> Result<Vec<[u32; 3]>, MeshE
         edges.extend((0..n).map(|k| [start + k, start + (k + 1) % n]));
         start += n;
     }
-    let cdt = ConstrainedDelaunayTriangulation::<Vertex>::bulk_load_cdt(vertices, edges)
-        .map_err(|e| MeshError::Other(format!("the triangulation failed: {e}")))?;
+    let mut conflicts = 0;
+    let cdt = ConstrainedDelaunayTriangulation::<Vertex>::try_bulk_load_cdt(vertices, edges, |_| conflicts += 1)
+        .map_err(|e| failed(e.to_string()))?;
+    if conflicts > 0 || cdt.num_vertices() != points.len() {
+        return Err(failed("boundary lines touch or cross".into()));
+    }
     let mut triangles: Vec<[u32; 3]> = cdt
         .inner_faces()
         .filter_map(|face| {
             let v = face.vertices();
             let p = v.map(|v| [v.position().x, v.position().y]);
             let center = [(p[0][0] + p[1][0] + p[2][0]) / 3.0, (p[0][1] + p[1][1] + p[2][1]) / 3.0];
-            inside(center, region).then(|| v.map(|v| v.data().id as u32))
+            region.contains(center).then(|| v.map(|v| v.data().id as u32))
         })
         .collect();
-    // One order whatever spade does inside: start each triangle at its smallest node.
+    // One order whatever spade does inside: each triangle starts at its smallest node.
     for t in &mut triangles {
         let k = (0..3).min_by_key(|&k| t[k]).unwrap_or(0);
         t.rotate_left(k);
     }
     triangles.sort_unstable();
     Ok(triangles)
-}
-
-/// Moves each interior point to the mean of its triangles' centroids, weighted by area over the square of the wanted size.
-fn smooth(points: &mut [[f64; 2]], fixed: usize, triangles: &[[u32; 3]], size: &dyn Fn([f64; 2]) -> f64) {
-    let mut sum = vec![[0.0; 3]; points.len()];
-    for t in triangles {
-        let [a, b, c] = t.map(|n| points[n as usize]);
-        let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
-        let center = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
-        let weight = area / size(center).powi(2);
-        for &n in t {
-            let s = &mut sum[n as usize];
-            s[0] += weight * center[0];
-            s[1] += weight * center[1];
-            s[2] += weight;
-        }
-    }
-    for (p, s) in points.iter_mut().zip(&sum).skip(fixed) {
-        if s[2] > 0.0 {
-            *p = [s[0] / s[2], s[1] / s[2]];
-        }
-    }
 }

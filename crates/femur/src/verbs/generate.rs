@@ -7,7 +7,7 @@ use crate::verbs::solve::UntilInterrupt;
 use anyhow::{Result, bail};
 use femur_dataset::{DatasetBuilder, DatasetSpec, TrajectoryId, TrajectoryMeta, WriteOptions};
 use femur_mesh::Mesh;
-use femur_sim::case::{Case, CaseFile, Per, Split};
+use femur_sim::case::{Case, CaseFile, Per, Precision, Split};
 use femur_sim::rollout;
 use rayon::prelude::*;
 use std::path::Path;
@@ -65,13 +65,12 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
         physics: physics.name().into(),
         case_text: file.text(),
         seed: nominal.seed,
-        counts: [("train", samples.train), ("valid", samples.valid), ("test", samples.test)]
-            .into_iter()
-            .map(|(s, n)| (s.to_string(), n * samples.variants))
-            .collect(),
+        unit_system: nominal.units.name.into(),
+        fingerprint: fingerprint(file)?,
+        femur_version: env!("CARGO_PKG_VERSION").into(),
     };
     let builder = if resume { DatasetBuilder::resume(output, spec)? } else { DatasetBuilder::create(output, spec)? };
-    let options = WriteOptions { double: nominal.output.precision_f64, compress: nominal.output.compress, ..WriteOptions::default() };
+    let options = WriteOptions { double: nominal.output.precision == Precision::F64, compress: nominal.output.compress };
     let mut work: Vec<Base> = Vec::new();
     let mut total = 0;
     for (split, count) in [(Split::Train, samples.train), (Split::Valid, samples.valid), (Split::Test, samples.test)] {
@@ -133,6 +132,20 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
         failed: manifest.failed.len(),
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// The case without what may change on resume: the counts, and what only training reads.
+fn fingerprint(file: &CaseFile) -> Result<String> {
+    let mut document: toml_edit::DocumentMut = file.text().parse()?;
+    for table in ["model", "training", "learning"] {
+        document.remove(table);
+    }
+    if let Some(samples) = document.get_mut("samples").and_then(|s| s.as_table_like_mut()) {
+        for count in ["train", "valid", "test"] {
+            samples.remove(count);
+        }
+    }
+    Ok(document.to_string())
 }
 
 fn id_of(split: Split, base: usize, variant: usize, variants: usize) -> TrajectoryId {

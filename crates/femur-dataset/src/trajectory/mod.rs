@@ -1,0 +1,69 @@
+//! One trajectory, one file.
+
+mod read;
+mod vtkhdf;
+mod write;
+
+use crate::TrajectoryId;
+use femur_sim::Trajectory;
+use sha2::{Digest, Sha256};
+
+pub use read::read_trajectory;
+pub use write::write_trajectory;
+
+/// What a file says of its making, beside the fields.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrajectoryMeta {
+    /// Place in the dataset.
+    pub id: TrajectoryId,
+    /// The case as resolved.
+    pub case_toml: String,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Version of Femur.
+    pub femur_version: String,
+    /// Git commit of the build, with a mark where the tree was changed; empty where unknown.
+    pub git: String,
+    /// Wall time of the run [s].
+    pub wall_s: f64,
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// 8-byte fields instead of 4-byte ones.
+    pub double: bool,
+    /// Shuffle and deflate.
+    pub compress: bool,
+}
+
+/// Hash of all that must be equal for equal seeds: mesh, inputs, fields as stored, parameters; not times of day or durations.
+pub fn data_sha256(t: &Trajectory, options: &WriteOptions) -> String {
+    let mut hash = Sha256::new();
+    let number =
+        |hash: &mut Sha256, v: f64| if options.double { hash.update(v.to_le_bytes()) } else { hash.update((v as f32).to_le_bytes()) };
+    t.setup.mesh.points.iter().for_each(|&v| hash.update(v.to_le_bytes()));
+    for block in &t.setup.mesh.blocks {
+        hash.update([block.kind.vtk_id()]);
+        block.connectivity.iter().for_each(|n| hash.update(n.to_le_bytes()));
+    }
+    for input in &t.setup.inputs {
+        hash.update(input.name.as_bytes());
+        input.values.iter().for_each(|&v| number(&mut hash, v));
+    }
+    t.setup.params.iter().for_each(|p| {
+        hash.update(p.path.as_bytes());
+        hash.update(p.value.to_le_bytes());
+    });
+    for fields in t.states.iter().map(|s| &s.fields).chain(t.unit_responses.iter().map(|u| &u.fields)) {
+        for field in fields {
+            hash.update(field.name.as_bytes());
+            field.values.iter().for_each(|&v| number(&mut hash, v));
+        }
+    }
+    hex(&hash.finalize())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
