@@ -13,9 +13,11 @@ pub mod mesh;
 pub mod quality;
 pub mod tags;
 pub mod topology;
+mod tree;
 
 pub use cell::{CellKind, Facet};
 pub use error::MeshError;
 pub use field::{Field, Location};
 pub use mesh::{CellBlock, Mesh};
 pub use tags::{FacetId, Tag, TagEntities, Tags};
+pub use topology::FacetLookup;

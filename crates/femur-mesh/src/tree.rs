@@ -16,10 +16,7 @@ impl Aabb {
     }
 
     fn join(&self, other: &Aabb) -> Self {
-        Aabb {
-            lo: std::array::from_fn(|d| self.lo[d].min(other.lo[d])),
-            hi: std::array::from_fn(|d| self.hi[d].max(other.hi[d])),
-        }
+        Aabb { lo: std::array::from_fn(|d| self.lo[d].min(other.lo[d])), hi: std::array::from_fn(|d| self.hi[d].max(other.hi[d])) }
     }
 
     /// Squared distance from a point, zero inside.

@@ -8,8 +8,8 @@ use femur_mesh::CellKind;
 pub(super) fn kind_of(name: &str) -> Option<CellKind> {
     let name = name.to_ascii_uppercase();
     let rest = |prefixes: &[&str]| prefixes.iter().find_map(|p| name.strip_prefix(p)).map(leading_number);
-    // longer prefixes first: DC3D before C3D would not matter, but C3D must not be read as C with 3
-    if let Some(nodes) = rest(&["DC3D", "C3D", "F3D", "AC3D"]) {
+    // solids; continuum shells (SC6R, SC8R) are solids too
+    if let Some(nodes) = rest(&["DC3D", "C3D", "F3D", "AC3D", "SC"]) {
         return match nodes? {
             4 => Some(CellKind::Tet4),
             5 => Some(CellKind::Pyramid5),
@@ -22,7 +22,7 @@ pub(super) fn kind_of(name: &str) -> Option<CellKind> {
         };
     }
     // plane stress and strain, plane heat transfer, membranes and shells: all are plane figures in space
-    if let Some(nodes) = rest(&["CPS", "CPEG", "CPE", "DC2D", "AC2D", "M3D", "SFM3D", "R3D", "STRI", "DS", "SC", "S"]) {
+    if let Some(nodes) = rest(&["CPS", "CPEG", "CPE", "DC2D", "AC2D", "M3D", "SFM3D", "R3D", "STRI", "DS", "S"]) {
         return match nodes? {
             3 => Some(CellKind::Triangle3),
             4 => Some(CellKind::Quad4),
@@ -110,6 +110,7 @@ mod tests {
             ("CPS8", Some(CellKind::Quad8)),
             ("S4R", Some(CellKind::Quad4)),
             ("STRI65", Some(CellKind::Triangle6)),
+            ("SC8R", Some(CellKind::Hex8)),
             ("B31", Some(CellKind::Line2)),
             ("CAX4", None),
             ("C3D27", None),

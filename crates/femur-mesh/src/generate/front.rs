@@ -37,9 +37,7 @@ impl Bins {
         (level(h) - 1..=level(h) + 1).all(|l| {
             let (lo, hi) = (bin([p[0] - apart, p[1] - apart], l), bin([p[0] + apart, p[1] + apart], l));
             (lo.0..=hi.0).all(|i| {
-                (lo.1..=hi.1).all(|j| {
-                    self.bins.get(&(l, i, j)).is_none_or(|b| b.iter().all(|q| (p[0] - q[0]).hypot(p[1] - q[1]) >= apart))
-                })
+                (lo.1..=hi.1).all(|j| self.bins.get(&(l, i, j)).is_none_or(|b| b.iter().all(|q| (p[0] - q[0]).hypot(p[1] - q[1]) >= apart)))
             })
         })
     }
@@ -95,5 +93,9 @@ pub(super) fn place(region: &Region, size: &SizeField) -> Result<Vec<[f64; 2]>, 
 }
 
 pub(super) fn too_many() -> MeshError {
-    MeshError::Parameter { parameter: "size".into(), value: "the wanted edge length".into(), expected: format!("must not ask for more than {MAX_NODES} nodes") }
+    MeshError::Parameter {
+        parameter: "size".into(),
+        value: "the wanted edge length".into(),
+        expected: format!("must not ask for more than {MAX_NODES} nodes"),
+    }
 }

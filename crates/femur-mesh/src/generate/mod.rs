@@ -2,11 +2,15 @@
 
 pub mod block;
 pub mod curve;
+mod front;
 pub mod plate;
+mod region;
+mod size;
+mod smooth;
 pub mod structured;
 mod triangulate;
 
 pub use block::{BlockSpec, perforated_block};
 pub use curve::{Hole, HoleShape};
-pub use plate::{PlateSpec, plate_with_holes};
+pub use plate::{PlateNames, PlateSpec, plate_with_holes, plate_with_size};
 pub use structured::{box_, rectangle};

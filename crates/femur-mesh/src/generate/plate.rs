@@ -1,10 +1,11 @@
 //! A rectangle with holes in graded triangles: plates, and the channel with a cylinder.
 
 use super::curve::{Hole, Piece};
-use super::triangulate::{Region, triangulate};
+use super::region::{Region, within};
+use super::size::{SizeField, cuts};
+use super::triangulate::triangulate;
 use crate::topology::{boundary_facets, raise_order, tag_boundary};
 use crate::{CellBlock, CellKind, Mesh, MeshError, TagEntities, Tags};
-use std::collections::HashMap;
 
 /// A rectangle `[0, width] x [0, height]` with holes.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +49,12 @@ pub const PLATE: PlateNames = PlateNames { left: "left", right: "right", bottom:
 pub const CHANNEL: PlateNames =
     PlateNames { left: "inflow", right: "outflow", bottom: "walls", top: "walls", hole: "cylinder", cells: "fluid" };
 
-/// How fast the edge length may grow with the distance from a hole.
-const GRADING: f64 = 0.35;
+/// Most that a curve may turn along one edge [rad].
+const MAX_TURN: f64 = 0.65;
+/// Least number of edges along the diameter of a hole: however coarse the plate, a circle keeps some 22 edges.
+const EDGES_PER_DIAMETER: f64 = 7.0;
+/// Points at which each piece of a hole is looked at before it is meshed.
+const SAMPLES: usize = 48;
 
 /// Where a boundary point lies: on which hole, piece and at which parameter.
 #[derive(Clone, Copy)]
@@ -59,39 +64,36 @@ struct OnCurve {
     s: f64,
 }
 
-/// Meshes the plate. Equal specs give equal meshes.
+/// Meshes the plate. Equal specs give equal meshes. Refused: measures out of range, holes that overlap, leave the plate, or come
+/// closer to each other or to an edge than a fiftieth of `size`.
 pub fn plate_with_holes(spec: &PlateSpec) -> Result<Mesh, MeshError> {
-    let mut loops: Vec<Vec<[f64; 2]>> = Vec::new();
-    let mut on_curve: Vec<OnCurve> = Vec::new();
-    let mut sources: Vec<([f64; 2], f64)> = Vec::new();
+    mesh_plate(spec, None)
+}
+
+/// As [`plate_with_holes`], with edges no longer than `size_at(x)` as well. Values below a hundredth of the spec's `size`
+/// count as that; the function should not vary faster than about a third of the distance.
+pub fn plate_with_size(spec: &PlateSpec, size_at: &dyn Fn([f64; 2]) -> f64) -> Result<Mesh, MeshError> {
+    mesh_plate(spec, Some(size_at))
+}
+
+fn mesh_plate(spec: &PlateSpec, size_at: Option<&dyn Fn([f64; 2]) -> f64>) -> Result<Mesh, MeshError> {
+    check(spec)?;
     let pieces: Vec<Vec<Piece>> = spec.holes.iter().map(Hole::pieces).collect();
-    for (h, hole) in spec.holes.iter().enumerate() {
+    let size = size_field(spec, &pieces, size_at)?;
+    let mut loops = vec![rectangle_points(spec.width, spec.height, &size)];
+    let corner_count = loops[0].len();
+    let mut on_curve: Vec<OnCurve> = Vec::new();
+    for (hole, list) in pieces.iter().enumerate() {
         let mut line = Vec::new();
-        for (k, piece) in pieces[h].iter().enumerate() {
-            // A tight arc needs at least four edges in 90 degrees to be seen.
-            let wanted = (spec.size * spec.refinement).min(hole.diameter / 7.0);
-            let (size, least) = match piece {
-                Piece::Line { .. } => (wanted, 2),
-                Piece::Arc { from, to, .. } => (wanted.min(hole.tightest() * 0.9), ((to - from) / 0.55).ceil() as usize),
-            };
-            let (cuts, length) = piece.cuts(size, least);
-            for s in cuts {
-                let p = piece.point(s);
-                line.push(p);
-                on_curve.push(OnCurve { hole: h, piece: k, s });
-                sources.push((p, length));
+        for (k, piece) in list.iter().enumerate() {
+            for s in cuts(&|s| piece.point(s), &size, (piece.turning() / MAX_TURN).ceil() as usize) {
+                line.push(piece.point(s));
+                on_curve.push(OnCurve { hole, piece: k, s });
             }
         }
-        check_inside(spec, h, &line)?;
         loops.push(line);
     }
-    check_apart(&loops)?;
-    let size = |p: [f64; 2]| sources.iter().fold(spec.size, |h, (q, at)| h.min(at + GRADING * (p[0] - q[0]).hypot(p[1] - q[1])));
-    let least = sources.iter().map(|s| s.1).fold(spec.size, f64::min);
-    let outer = rectangle_points(spec.width, spec.height, &size);
-    let corner_count = outer.len();
-    loops.insert(0, outer);
-    let (points, triangles) = triangulate(&Region { loops, size: &size, least })?;
+    let (points, triangles) = triangulate(&Region::new(loops)?, &size)?;
     let mut tags = Tags::default();
     tags.insert(spec.names.cells, None, TagEntities::Cells((0..triangles.len() as u32).collect()));
     let connectivity = triangles.into_iter().flatten().collect();
@@ -103,6 +105,89 @@ pub fn plate_with_holes(spec: &PlateSpec) -> Result<Mesh, MeshError> {
         snap_midside(&mut mesh, &curve, &pieces)?;
     }
     Ok(mesh)
+}
+
+fn check(spec: &PlateSpec) -> Result<(), MeshError> {
+    let refuse = |parameter: &str, value: f64, expected: &str| {
+        Err(MeshError::Parameter { parameter: parameter.into(), value: value.to_string(), expected: expected.into() })
+    };
+    for (name, value) in [("width", spec.width), ("height", spec.height), ("size", spec.size)] {
+        if !(value > 0.0 && value.is_finite()) {
+            return refuse(name, value, "must be positive");
+        }
+    }
+    if !(spec.refinement > 0.0 && spec.refinement <= 1.0) {
+        return refuse("refinement", spec.refinement, "must lie above 0 and not above 1: the edge length at the holes as a part of size");
+    }
+    if !(1..=2).contains(&spec.order) {
+        return refuse("order", spec.order as f64, "must be 1 or 2");
+    }
+    spec.holes.iter().try_for_each(Hole::check)
+}
+
+/// The size field: small at the holes, smaller where they curve or where little room is left between them.
+fn size_field<'a>(spec: &PlateSpec, pieces: &[Vec<Piece>], user: Option<&'a dyn Fn([f64; 2]) -> f64>) -> Result<SizeField<'a>, MeshError> {
+    let lines: Vec<Vec<[f64; 2]>> =
+        pieces.iter().map(|list| list.iter().flat_map(|p| (0..SAMPLES).map(|k| p.point(k as f64 / SAMPLES as f64))).collect()).collect();
+    let room = clearances(spec, &lines)?;
+    let mut sources = Vec::new();
+    for (h, hole) in spec.holes.iter().enumerate() {
+        let wanted = (spec.size * spec.refinement).min(hole.diameter / EDGES_PER_DIAMETER);
+        for (k, p) in lines[h].iter().enumerate() {
+            let turn = MAX_TURN * pieces[h][k / SAMPLES].radius((k % SAMPLES) as f64 / SAMPLES as f64);
+            // Not below a thousandth of the hole: the tips of very flat ellipses and near-sharp corners are given up.
+            sources.push([p[0], p[1], wanted.min(turn).min(0.7 * room[h][k]).max(1e-3 * hole.diameter)]);
+        }
+    }
+    let least = sources.iter().map(|s| s[2]).fold(spec.size * 0.01, f64::min);
+    Ok(SizeField::new(spec.size, least, sources, user))
+}
+
+/// Distance from each sample of each hole to the nearest other hole or edge of the plate; an error where it is too small.
+fn clearances(spec: &PlateSpec, lines: &[Vec<[f64; 2]>]) -> Result<Vec<Vec<f64>>, MeshError> {
+    let least = spec.size / 50.0;
+    let refuse =
+        |parameter: &str, value: String, expected: String| Err(MeshError::Parameter { parameter: parameter.into(), value, expected });
+    let mut room: Vec<Vec<f64>> = Vec::with_capacity(lines.len());
+    for (h, line) in lines.iter().enumerate() {
+        room.push(line.iter().map(|p| p[0].min(spec.width - p[0]).min(p[1]).min(spec.height - p[1])).collect());
+        if room[h].iter().any(|r| *r < least) {
+            let [x, y] = spec.holes[h].center;
+            let expected = format!("it must lie within 0 .. {} and 0 .. {}, at least {least:.3e} from the edges", spec.width, spec.height);
+            return refuse("hole", format!("hole {} around ({x}, {y})", h + 1), expected);
+        }
+    }
+    for a in 0..lines.len() {
+        for b in (0..lines.len()).filter(|&b| b != a) {
+            let (p, q) = (&spec.holes[a], &spec.holes[b]);
+            let apart = (p.center[0] - q.center[0]).hypot(p.center[1] - q.center[1]) - 0.5 * (p.diameter + q.diameter);
+            if apart > 2.0 * spec.size {
+                continue;
+            }
+            for (r, &p) in room[a].iter_mut().zip(&lines[a]) {
+                *r = r.min(distance_to_loop(p, &lines[b]));
+            }
+            let value = || format!("holes {} and {}", a.min(b) + 1, a.max(b) + 1);
+            if lines[a].iter().any(|&p| within(&lines[b], p)) {
+                return refuse("holes", value(), "they must not overlap".into());
+            }
+            if room[a].iter().any(|r| *r < least) {
+                return refuse("holes", value(), format!("they must not overlap nor come closer than {least:.3e}"));
+            }
+        }
+    }
+    Ok(room)
+}
+
+fn distance_to_loop(p: [f64; 2], line: &[[f64; 2]]) -> f64 {
+    (0..line.len())
+        .map(|k| {
+            let (a, b) = (line[k], line[(k + 1) % line.len()]);
+            let u = [b[0] - a[0], b[1] - a[1]];
+            let s = (((p[0] - a[0]) * u[0] + (p[1] - a[1]) * u[1]) / (u[0] * u[0] + u[1] * u[1])).clamp(0.0, 1.0);
+            (p[0] - a[0] - s * u[0]).hypot(p[1] - a[1] - s * u[1])
+        })
+        .fold(f64::INFINITY, f64::min)
 }
 
 fn tag(mesh: &mut Mesh, spec: &PlateSpec, curve: &dyn Fn(u32) -> Option<OnCurve>) {
@@ -135,7 +220,6 @@ fn tag(mesh: &mut Mesh, spec: &PlateSpec, curve: &dyn Fn(u32) -> Option<OnCurve>
 
 /// Puts the midside nodes of boundary edges on the curve, halfway in the curve's parameter.
 fn snap_midside(mesh: &mut Mesh, curve: &dyn Fn(u32) -> Option<OnCurve>, pieces: &[Vec<Piece>]) -> Result<(), MeshError> {
-    let mut moved: HashMap<u32, [f64; 2]> = HashMap::new();
     for f in boundary_facets(mesh) {
         let (_, nodes) = mesh.facet_nodes(f);
         let (Some(mut a), Some(mut b)) = (curve(nodes[0]), curve(nodes[1])) else { continue };
@@ -152,63 +236,22 @@ fn snap_midside(mesh: &mut Mesh, curve: &dyn Fn(u32) -> Option<OnCurve>, pieces:
         } else {
             (a, 1.0)
         };
-        moved.insert(nodes[2], list[start.piece].point(0.5 * (start.s + end)));
-    }
-    for (node, p) in moved {
-        mesh.points[2 * node as usize..2 * node as usize + 2].copy_from_slice(&p);
+        let middle = 2 * nodes[2] as usize;
+        mesh.points[middle..middle + 2].copy_from_slice(&list[start.piece].point(0.5 * (start.s + end)));
     }
     mesh.check()
 }
 
-/// Points around the rectangle, spaced by the size function.
-fn rectangle_points(width: f64, height: f64, size: &dyn Fn([f64; 2]) -> f64) -> Vec<[f64; 2]> {
+/// Points around the rectangle, spaced by the size field.
+fn rectangle_points(width: f64, height: f64, size: &SizeField) -> Vec<[f64; 2]> {
     let corners = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]];
     let mut out = Vec::new();
     for k in 0..4 {
         let (a, b) = (corners[k], corners[(k + 1) % 4]);
         let at = |s: f64| [a[0] + s * (b[0] - a[0]), a[1] + s * (b[1] - a[1])];
-        let length = (b[0] - a[0]).hypot(b[1] - a[1]);
-        const FINE: usize = 512;
-        let mut steps = vec![0.0];
-        for i in 0..FINE {
-            steps.push(steps[i] + length / FINE as f64 / size(at((i as f64 + 0.5) / FINE as f64)));
-        }
-        let parts = (steps[FINE].round() as usize).max(2);
-        let mut i = 0;
-        for part in 0..parts {
-            let want = steps[FINE] * part as f64 / parts as f64;
-            while steps[i + 1] < want {
-                i += 1;
-            }
-            out.push(at((i as f64 + (want - steps[i]) / (steps[i + 1] - steps[i])) / FINE as f64));
-        }
+        out.extend(cuts(&at, size, 2).into_iter().map(at));
     }
     out
-}
-
-fn check_inside(spec: &PlateSpec, hole: usize, line: &[[f64; 2]]) -> Result<(), MeshError> {
-    let outside = line.iter().any(|p| p[0] <= 0.0 || p[0] >= spec.width || p[1] <= 0.0 || p[1] >= spec.height);
-    if outside {
-        let value = format!("hole {} around ({}, {})", hole + 1, spec.holes[hole].center[0], spec.holes[hole].center[1]);
-        let expected = format!("it must lie within 0 .. {} and 0 .. {}", spec.width, spec.height);
-        return Err(MeshError::Parameter { parameter: "hole".into(), value, expected });
-    }
-    Ok(())
-}
-
-/// Refuses holes that overlap or touch.
-fn check_apart(loops: &[Vec<[f64; 2]>]) -> Result<(), MeshError> {
-    let never = |_: [f64; 2]| 1.0;
-    for (i, a) in loops.iter().enumerate() {
-        for (j, b) in loops.iter().enumerate() {
-            let region = Region { loops: vec![b.clone()], size: &never, least: 1.0 };
-            if i != j && a.iter().any(|&p| super::triangulate::inside(p, &region)) {
-                let value = format!("holes {} and {}", i.min(j) + 1, i.max(j) + 1);
-                return Err(MeshError::Parameter { parameter: "holes".into(), value, expected: "they must not overlap".into() });
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ impl<'a> SizeField<'a> {
     }
 
     pub(super) fn at(&self, p: [f64; 2]) -> f64 {
-        let far = |b: &Aabb| b.lo[2] + GRADING * Aabb { lo: [b.lo[0], b.lo[1], 0.0], hi: [b.hi[0], b.hi[1], 0.0] }.distance2([p[0], p[1], 0.0]).sqrt();
+        let far = |b: &Aabb| {
+            b.lo[2] + GRADING * Aabb { lo: [b.lo[0], b.lo[1], 0.0], hi: [b.hi[0], b.hi[1], 0.0] }.distance2([p[0], p[1], 0.0]).sqrt()
+        };
         let value = |i: usize| self.sources[i][2] + GRADING * (p[0] - self.sources[i][0]).hypot(p[1] - self.sources[i][1]);
         let mut h = self.base;
         if let Some((_, from_sources)) = self.tree.as_ref().and_then(|t| t.least(far, value)) {

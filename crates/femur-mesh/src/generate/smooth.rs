@@ -3,7 +3,7 @@
 use super::size::SizeField;
 
 /// Triangles with a smaller angle than this [deg] are worth an optimisation.
-const GOOD_ANGLE: f64 = 36.0;
+const GOOD_ANGLE: f64 = 33.0;
 
 /// Moves each interior point to the mean of its triangles' centroids, weighted by area over the square of the wanted size.
 pub(super) fn smooth(points: &mut [[f64; 2]], fixed: usize, triangles: &[[u32; 3]], size: &SizeField) {
@@ -47,12 +47,11 @@ pub(super) fn optimise(points: &mut [[f64; 2]], fixed: usize, triangles: &[[u32;
             if !poor[n] || stars[n].is_empty() {
                 continue;
             }
-            let worst = |p: [f64; 2]| {
-                stars[n].iter().map(|s| least_angle([p, points[s[0] as usize], points[s[1] as usize]])).fold(180.0, f64::min)
-            };
+            let worst =
+                |p: [f64; 2]| stars[n].iter().map(|s| least_angle([p, points[s[0] as usize], points[s[1] as usize]])).fold(180.0, f64::min);
             let (mut at, mut best) = (points[n], worst(points[n]));
-            let mut step =
-                0.2 * stars[n].iter().map(|s| points[s[0] as usize]).map(|q| (q[0] - at[0]).hypot(q[1] - at[1])).fold(f64::INFINITY, f64::min);
+            let mut step = 0.2
+                * stars[n].iter().map(|s| points[s[0] as usize]).map(|q| (q[0] - at[0]).hypot(q[1] - at[1])).fold(f64::INFINITY, f64::min);
             for _ in 0..12 {
                 let better = (0..8)
                     .map(|k| {

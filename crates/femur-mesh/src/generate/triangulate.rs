@@ -53,7 +53,8 @@ fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], size:
     let mut drop = vec![false; points.len()];
     let mut touched = vec![false; points.len()];
     let mut added = Vec::new();
-    let mut sides: Vec<[u32; 2]> = triangles.iter().flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]]).map(|[a, b]| [a.min(b), a.max(b)]).collect();
+    let mut sides: Vec<[u32; 2]> =
+        triangles.iter().flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]]).map(|[a, b]| [a.min(b), a.max(b)]).collect();
     sides.sort_unstable();
     sides.dedup();
     for &[a, b] in &sides {

@@ -1,0 +1,146 @@
+//! `[model]`, `[training]` and `[learning]` of a case.
+
+use crate::LearnError;
+use femur_sim::LearningTask;
+use femur_sim::case::{Case, Table};
+use serde::{Deserialize, Serialize};
+
+/// The network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Name in the list of models.
+    pub kind: String,
+    /// Width of the latent features.
+    pub width: usize,
+    /// Message steps of `meshgraphnet`.
+    pub steps: usize,
+    /// Steps of `meshgraphnet-global`: letters L, F, T.
+    pub pattern: String,
+    /// Learned slices of each attention head.
+    pub slices: usize,
+    /// Attention heads.
+    pub heads: usize,
+}
+
+/// The training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingConfig {
+    /// Updates.
+    pub steps: usize,
+    /// Graphs per update.
+    pub batch: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Part of the steps with a rising rate.
+    pub warmup: f64,
+    /// AdamW's weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of a gradient.
+    pub clip: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Steps between validations.
+    pub validate_every: usize,
+    /// Seed of first weights, order and noise.
+    pub seed: u64,
+    /// Stop (resumable) after so many seconds; 0 for never.
+    #[serde(skip)]
+    pub time_limit: f64,
+}
+
+/// All that decides a training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is learnt.
+    pub task: LearningTask,
+    /// The network.
+    pub model: ModelConfig,
+    /// The training.
+    pub training: TrainingConfig,
+}
+
+impl Plan {
+    /// Reads `[model]`, `[training]` and `[learning]` (which changes the task).
+    pub fn of_case(case: &Case, mut task: LearningTask) -> Result<Self, LearnError> {
+        let model = ModelConfig::from_table(&case.table("model"))?;
+        let training = TrainingConfig::from_table(&case.table("training"), case.seed)?;
+        let t = case.table("learning");
+        task.noise = t.f64_or("noise", task.noise)?;
+        task.coordinates = t.bool_or("coordinates", task.coordinates)?;
+        task.distance_scale = t.positive_or("distance_scale", task.distance_scale)?;
+        if !t.bool_or("distances", true)? {
+            task.distance_tags.clear();
+        }
+        if !t.bool_or("linear", true)? {
+            task.linear_in.clear();
+        }
+        t.finish()?;
+        Ok(Plan { task, model, training })
+    }
+}
+
+impl ModelConfig {
+    /// Reads `[model]`.
+    pub fn from_table(t: &Table) -> Result<Self, LearnError> {
+        let names: Vec<&str> = crate::models::MODELS.iter().map(|m| m.name()).collect();
+        let kind = names[t.choice_or("kind", &names, 1)?].to_string();
+        let config = ModelConfig {
+            kind,
+            width: t.usize_or("width", 64)?,
+            steps: t.usize_or("steps", 8)?,
+            pattern: t.string_or("pattern", "LTLTLTL")?,
+            slices: t.usize_or("slices", 32)?,
+            heads: t.usize_or("heads", 4)?,
+        };
+        if !(4..=1024).contains(&config.width) {
+            return Err(t.error("width", "must lie between 4 and 1024", "64 or 128").into());
+        }
+        if config.heads == 0 || config.width % config.heads != 0 {
+            return Err(t.error("heads", format!("must divide width = {}", config.width), "4").into());
+        }
+        if config.slices == 0 || config.steps > 100 {
+            return Err(t.error("slices", "slices must be positive and steps at most 100", "slices = 32, steps = 8").into());
+        }
+        if config.pattern.is_empty() || config.pattern.len() > 100 || config.pattern.chars().any(|c| !"LFT".contains(c)) {
+            return Err(t.error("pattern", "is made of the letters L (lite), F (full) and T (attention)", "LTLTLTL").into());
+        }
+        t.finish()?;
+        Ok(config)
+    }
+}
+
+impl TrainingConfig {
+    /// Reads `[training]`.
+    pub fn from_table(t: &Table, seed: u64) -> Result<Self, LearnError> {
+        let config = TrainingConfig {
+            steps: t.usize_or("steps", 10_000)?,
+            batch: t.usize_or("batch", 2)?,
+            learning_rate: t.positive_or("learning_rate", 2e-3)?,
+            warmup: t.f64_or("warmup", 0.03)?,
+            weight_decay: t.f64_or("weight_decay", 1e-4)?,
+            clip: t.positive_or("clip", 1.0)?,
+            checkpoint_every: t.usize_or("checkpoint_every", 500)?,
+            validate_every: t.usize_or("validate_every", 500)?,
+            seed: t.usize_or("seed", seed as usize)? as u64,
+            time_limit: t.f64_or("time_limit", 0.0)?,
+        };
+        if config.steps == 0 || config.batch == 0 || config.checkpoint_every == 0 || config.validate_every == 0 {
+            return Err(t
+                .error("steps", "steps, batch, checkpoint_every and validate_every must be positive", "leave them out for the defaults")
+                .into());
+        }
+        t.finish()?;
+        Ok(config)
+    }
+
+    /// Learning rate at a step: linear warm-up, then a cosine to 0.
+    pub fn rate(&self, step: usize) -> f64 {
+        let warmup = (self.warmup * self.steps as f64).max(1.0);
+        let s = step as f64;
+        if s < warmup {
+            return self.learning_rate * (s + 1.0) / warmup;
+        }
+        let part = (s - warmup) / (self.steps as f64 - warmup).max(1.0);
+        0.5 * self.learning_rate * (1.0 + (std::f64::consts::PI * part.min(1.0)).cos())
+    }
+}

@@ -1,0 +1,101 @@
+//! Networks: one file each, one list.
+
+mod blocks;
+mod global;
+mod meshgraphnet;
+
+use crate::config::ModelConfig;
+use crate::ops::{Adjacency, Ops};
+use crate::params::{Params, Vars};
+use crate::tape::{Recorder, Var};
+use crate::{LearnError, Real};
+use std::sync::Arc;
+
+/// Sizes of what goes in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widths {
+    /// Node features.
+    pub nodes: usize,
+    /// Edge features.
+    pub edges: usize,
+    /// Outputs per node.
+    pub outputs: usize,
+}
+
+/// One graph as a network sees it.
+pub struct GraphInput<E: Real> {
+    /// Node features `[n, nodes]`.
+    pub nodes: Var<E>,
+    /// Edge features `[edges, edges]`.
+    pub edges: Var<E>,
+    /// Edges.
+    pub graph: Arc<Adjacency>,
+}
+
+/// A network that maps graphs to values at their nodes.
+pub trait Model: Send + Sync {
+    /// Name in a case file.
+    fn name(&self) -> &'static str;
+    /// Adds the parameters.
+    fn init(&self, widths: Widths, config: &ModelConfig, params: &mut Params);
+    /// Computes `[n, outputs]` in f32.
+    fn forward(&self, config: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32>;
+    /// The same in f64, for checks of gradients.
+    fn forward_f64(&self, config: &ModelConfig, vars: &Vars<f64>, input: &GraphInput<f64>, recorder: &mut Recorder<f64>) -> Var<f64>;
+}
+
+/// Every network.
+pub static MODELS: &[&dyn Model] = &[&meshgraphnet::MeshGraphNet, &global::MeshGraphNetGlobal];
+
+/// The network of that name.
+pub fn find(name: &str) -> Result<&'static dyn Model, LearnError> {
+    MODELS.iter().find(|m| m.name() == name).copied().ok_or_else(|| {
+        let known: Vec<_> = MODELS.iter().map(|m| m.name()).collect();
+        LearnError::Mismatch { what: format!("there is no model `{name}`"), hint: format!("one of {}", known.join(", ")) }
+    })
+}
+
+/// Operations with the parameters at hand.
+pub(crate) struct Net<'a, E: Real> {
+    pub(crate) ops: Ops<'a, E>,
+    pub(crate) vars: &'a Vars<E>,
+}
+
+impl<E: Real> Net<'_, E> {
+    pub(crate) fn linear(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+        self.ops.linear(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+    }
+
+    pub(crate) fn matmul(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+        self.ops.matmul(x, self.vars.get(&format!("{name}.weight")))
+    }
+
+    pub(crate) fn norm(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+        self.ops.layer_norm(x, self.vars.get(&format!("{name}.scale")), self.vars.get(&format!("{name}.shift")))
+    }
+
+    /// Two layers with ReLU between.
+    pub(crate) fn mlp(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+        let h = self.linear(x, &format!("{name}.0"));
+        let h = self.ops.relu(&h);
+        self.linear(&h, &format!("{name}.1"))
+    }
+}
+
+pub(crate) fn init_linear(p: &mut Params, name: &str, rows: usize, columns: usize, gain: f64) {
+    p.weight(&format!("{name}.weight"), rows, columns, gain);
+    p.row(&format!("{name}.bias"), columns, 0.0);
+}
+
+pub(crate) fn init_norm(p: &mut Params, name: &str, width: usize) {
+    p.row(&format!("{name}.scale"), width, 1.0);
+    p.row(&format!("{name}.shift"), width, 0.0);
+}
+
+pub(crate) fn init_mlp(p: &mut Params, name: &str, widths: [usize; 3], gain: f64) {
+    init_linear(p, &format!("{name}.0"), widths[0], widths[1], 1.4);
+    init_linear(p, &format!("{name}.1"), widths[1], widths[2], gain);
+}
+
+#[cfg(test)]
+mod tests;
