@@ -4,14 +4,22 @@
 
 mod config;
 mod error;
+mod features;
+mod model_file;
 pub mod models;
+mod normalise;
 pub mod ops;
 mod params;
 mod real;
+mod sample;
+mod surrogate;
 mod tape;
+mod train;
 
 pub use config::{ModelConfig, Plan, TrainingConfig};
 pub use error::LearnError;
 pub use params::Params;
 pub use real::Real;
+pub use surrogate::{Surrogate, SurrogateSimulator};
 pub use tape::{Recorder, Var};
+pub use train::{TrainEvent, TrainObserver, TrainSummary, TrajectorySource, train};

@@ -1,0 +1,133 @@
+//! From a set-up (and a state) to the numbers that a network reads.
+
+use crate::LearnError;
+use crate::ops::Adjacency;
+use femur_mesh::distance::to_tag;
+use femur_mesh::graph::{GraphBuilder, MeshEdges};
+use femur_sim::{LearningTask, NodeType, Setup, State};
+use std::sync::Arc;
+
+/// What does not change in time: raw features, before they are normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StaticGraph {
+    /// Edges.
+    pub(crate) graph: Arc<Adjacency>,
+    /// `[edges, edge_width]`: relative position over the mean edge length, its norm.
+    pub(crate) edges: Vec<f32>,
+    /// `[n, static_width]`.
+    pub(crate) nodes: Vec<f32>,
+    /// Number of nodes.
+    pub(crate) n: usize,
+}
+
+/// Width of the static node features of a task.
+pub(crate) fn static_width(task: &LearningTask) -> usize {
+    let boundary: usize = task.targets.iter().map(|t| t.components.len()).sum();
+    let coordinates = if task.coordinates { task.dim } else { 0 };
+    NodeType::ALL.len() + boundary + coordinates + task.distance_tags.len() * (task.dim + 2)
+}
+
+/// Width of the features that change in time: inputs at the node and over the body, prescribed values, the state.
+pub(crate) fn dynamic_width(task: &LearningTask) -> usize {
+    let inputs: usize = task.inputs.iter().map(|i| 2 * i.1).sum();
+    let state: usize = task.targets.iter().filter(|t| task.state_inputs.contains(&t.field)).map(|t| 2 * t.components.len()).sum();
+    inputs + state
+}
+
+/// Width of the edge features.
+pub(crate) fn edge_width(task: &LearningTask) -> usize {
+    task.dim + 1
+}
+
+impl StaticGraph {
+    /// Builds graph and features of a set-up; a tag or mesh that the task does not know is an error.
+    pub(crate) fn new(task: &LearningTask, setup: &Setup) -> Result<Self, LearnError> {
+        let mesh = &setup.mesh;
+        if mesh.dim != task.dim {
+            let what = format!("the model is for {} dimensions, the mesh has {}", task.dim, mesh.dim);
+            return Err(LearnError::Mismatch { what, hint: "train a model on such meshes".into() });
+        }
+        let n = mesh.num_nodes();
+        let edges = MeshEdges.build(mesh);
+        let mut features = Vec::with_capacity(edges.len() * (mesh.dim + 1));
+        let lengths: Vec<f64> =
+            edges.senders.iter().zip(&edges.receivers).map(|(&s, &r)| distance(mesh.point(s as usize), mesh.point(r as usize))).collect();
+        let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
+        for ((&s, &r), length) in edges.senders.iter().zip(&edges.receivers).zip(&lengths) {
+            let (a, b) = (mesh.point(s as usize), mesh.point(r as usize));
+            features.extend(a.iter().zip(b).map(|(a, b)| ((a - b) / mean) as f32));
+            features.push((length / mean) as f32);
+        }
+        let columns = task.distance_tags.iter().map(|tag| {
+            to_tag(mesh, tag).map_err(|e| LearnError::Mismatch {
+                what: format!("the model measures the distance to `{tag}`: {e}"),
+                hint: "give the mesh the tags that the training meshes had".into(),
+            })
+        });
+        let distances: Vec<Vec<f64>> = columns.collect::<Result<_, _>>()?;
+        let scale = 1.0 / mesh.diameter().max(f64::MIN_POSITIVE);
+        let dim = task.dim;
+        let mut nodes = Vec::with_capacity(n * static_width(task));
+        for i in 0..n {
+            nodes.extend((0..NodeType::ALL.len()).map(|k| if setup.node_type[i] as usize == k { 1.0 } else { 0.0 }));
+            for t in &task.targets {
+                let c = t.components.len();
+                match setup.prescribed(&t.field) {
+                    Some(p) => nodes.extend(p.mask[i * c..(i + 1) * c].iter().map(|&m| f32::from(u8::from(m)))),
+                    None => nodes.extend(std::iter::repeat_n(0.0, c)),
+                }
+            }
+            if task.coordinates {
+                nodes.extend(mesh.point(i).iter().map(|&x| (x * scale) as f32));
+            }
+            for d in &distances {
+                let d = &d[i * (dim + 1)..(i + 1) * (dim + 1)];
+                nodes.extend(d.iter().map(|&v| (v * scale) as f32));
+                nodes.push((-d[dim] / task.distance_scale).exp() as f32);
+            }
+        }
+        Ok(StaticGraph { graph: Arc::new(Adjacency::new(edges.senders, edges.receivers, n)), edges: features, nodes, n })
+    }
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Features that change in time, `[n, dynamic_width]`, for the step that leads to output time `step`.
+pub(crate) fn dynamic(task: &LearningTask, setup: &Setup, step: usize, state: Option<&State>) -> Result<Vec<f64>, LearnError> {
+    let n = setup.mesh.num_nodes();
+    let mut columns: Vec<Vec<f64>> = Vec::new();
+    for (name, width) in &task.inputs {
+        let input = setup.input(name).filter(|i| i.components.len() == *width).ok_or_else(|| LearnError::Mismatch {
+            what: format!("the model reads the input `{name}` with {width} component(s), which this case does not give"),
+            hint: "use a case of the same kind as the training cases".into(),
+        })?;
+        let values = input.at_step(step);
+        for c in 0..*width {
+            let at: Vec<f64> = values.iter().skip(c).step_by(*width).copied().collect();
+            // A coefficient of a boundary is known everywhere in the body, not at its nodes alone.
+            let given: Vec<f64> = at.iter().copied().filter(|v| *v != 0.0).collect();
+            let mean = given.iter().sum::<f64>() / given.len().max(1) as f64;
+            columns.push(at);
+            columns.push(vec![mean; n]);
+        }
+    }
+    for target in task.targets.iter().filter(|t| task.state_inputs.contains(&t.field)) {
+        let c = target.components.len();
+        let field = state.and_then(|s| s.field(&target.field)).ok_or_else(|| LearnError::Mismatch {
+            what: format!("the model reads the state field `{}`, which is not there", target.field),
+            hint: "use a case of the same kind as the training cases".into(),
+        })?;
+        for k in 0..c {
+            columns.push(field.values.iter().skip(k).step_by(c).copied().collect());
+            // Mean of the values that the script holds: it drives the body.
+            let held: Vec<f64> = setup.prescribed(&target.field).map_or_else(Vec::new, |p| {
+                let values = p.at_step(step);
+                (0..n).filter(|i| p.mask[i * c + k]).map(|i| values[i * c + k]).collect()
+            });
+            columns.push(vec![held.iter().sum::<f64>() / held.len().max(1) as f64; n]);
+        }
+    }
+    Ok((0..n).flat_map(|i| columns.iter().map(move |c| c[i])).collect())
+}

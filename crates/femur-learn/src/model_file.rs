@@ -1,0 +1,83 @@
+//! Model and checkpoint files: safetensors with one metadata key, so that equal runs give equal bytes.
+
+use crate::LearnError;
+use crate::params::Params;
+use crate::surrogate::Header;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// A named matrix, as it is stored.
+type Row<'a> = (String, usize, usize, &'a [f32]);
+
+/// Writes matrices and a description atomically.
+pub(crate) fn write_tensors<T: Serialize>(path: &Path, rows: &[Row], description: &T) -> Result<(), LearnError> {
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> =
+        rows.iter().map(|(name, r, c, v)| (name.clone(), vec![*r, *c], v.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let views: Vec<(&str, TensorView)> = bytes
+        .iter()
+        .map(|(name, shape, data)| TensorView::new(Dtype::F32, shape.clone(), data).map(|v| (name.as_str(), v)))
+        .collect::<Result<_, _>>()
+        .map_err(|e| LearnError::file(path, e.to_string()))?;
+    // Through a Value, whose maps are sorted.
+    let json = serde_json::to_value(description).map_err(|e| LearnError::file(path, e.to_string()))?.to_string();
+    let metadata = HashMap::from([("femur".to_string(), json)]);
+    let data = safetensors::serialize(views, Some(metadata)).map_err(|e| LearnError::file(path, e.to_string()))?;
+    let part = path.with_extension("part");
+    let mut file = std::fs::File::create(&part).map_err(LearnError::io(&part, "create"))?;
+    file.write_all(&data).and_then(|()| file.sync_all()).map_err(LearnError::io(&part, "write"))?;
+    std::fs::rename(&part, path).map_err(LearnError::io(path, "rename into"))
+}
+
+/// Reads matrices and their description.
+pub(crate) fn read_tensors<T: DeserializeOwned>(path: &Path) -> Result<(Vec<(String, usize, usize, Vec<f32>)>, T), LearnError> {
+    let data = std::fs::read(path).map_err(LearnError::io(path, "read"))?;
+    let damaged = |what: String| LearnError::file(path, format!("{what}\n  hint: not a Femur model, or damaged"));
+    let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|e| damaged(e.to_string()))?;
+    let json =
+        metadata.metadata().as_ref().and_then(|m| m.get("femur")).ok_or_else(|| damaged("there is no metadata key `femur`".into()))?;
+    let description = serde_json::from_str(json).map_err(|e| damaged(format!("metadata: {e}")))?;
+    let tensors = SafeTensors::deserialize(&data).map_err(|e| damaged(e.to_string()))?;
+    let mut rows = Vec::new();
+    for (name, view) in tensors.tensors() {
+        let &[r, c] = view.shape() else { return Err(damaged(format!("{name} is not a matrix"))) };
+        if view.dtype() != Dtype::F32 {
+            return Err(damaged(format!("{name} is not of 4-byte floats")));
+        }
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        rows.push((name, r, c, values));
+    }
+    Ok((rows, description))
+}
+
+/// Writes a model. Names carry their number, for a model asks for its parameters in order.
+pub(crate) fn write(path: &Path, header: &Header, params: &Params) -> Result<(), LearnError> {
+    let rows: Vec<Row> = params.list.iter().enumerate().map(|(k, (n, r, c, v))| (format!("{k:04}.{n}"), *r, *c, v.as_slice())).collect();
+    write_tensors(path, &rows, header)
+}
+
+/// Reads a model.
+pub(crate) fn read(path: &Path) -> Result<(Header, Params), LearnError> {
+    let (rows, description): (_, serde_json::Value) = read_tensors(path)?;
+    let version = description["version"].as_u64();
+    if description["schema"] != "femur-model" || version != Some(1) {
+        return Err(LearnError::file(path, format!("model version {version:?} is not known\n  hint: a newer Femur may have written it")));
+    }
+    let header: Header = serde_json::from_value(description).map_err(|e| LearnError::file(path, e.to_string()))?;
+    Ok((header, params_of(rows)))
+}
+
+/// Parameters from numbered names.
+pub(crate) fn params_of(mut rows: Vec<(String, usize, usize, Vec<f32>)>) -> Params {
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut params = Params::new(0);
+    for (name, r, c, values) in rows {
+        let name = name.split_once('.').map_or(name.as_str(), |n| n.1).to_string();
+        params.insert(&name, r, c, values);
+    }
+    params
+}

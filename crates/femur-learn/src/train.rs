@@ -1,0 +1,421 @@
+//! The training loop: emits events, writes checkpoints, resumes to the same bytes.
+
+use crate::config::Plan;
+use crate::model_file;
+use crate::params::{Params, Vars, unit};
+use crate::sample::{Example, measure};
+use crate::surrogate::{Header, Surrogate};
+use crate::tape::Recorder;
+use crate::{LearnError, models};
+use femur_dataset::Dataset;
+use femur_sim::Trajectory;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Where trajectories come from.
+pub trait TrajectorySource {
+    /// All trajectories of a split, in order.
+    fn trajectories(&self, split: &str) -> Result<Vec<Trajectory>, LearnError>;
+    /// Hash of the training data.
+    fn data_sha256(&self) -> String;
+}
+
+impl TrajectorySource for Dataset {
+    fn trajectories(&self, split: &str) -> Result<Vec<Trajectory>, LearnError> {
+        self.entries(split).iter().map(|e| Ok(self.read(e)?)).collect()
+    }
+
+    fn data_sha256(&self) -> String {
+        self.manifest().data_hash("train")
+    }
+}
+
+/// What happens during a training.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainEvent {
+    /// Begins, or goes on.
+    Started {
+        /// Number of parameters.
+        parameters: usize,
+        /// Training trajectories.
+        trajectories: usize,
+        /// First step of this call.
+        first_step: usize,
+        /// Steps in all.
+        steps: usize,
+    },
+    /// An update was made.
+    Step {
+        /// Updates so far.
+        step: usize,
+        /// Updates in all.
+        steps: usize,
+        /// Mean loss since the last such event.
+        loss: f64,
+        /// Learning rate.
+        lr: f64,
+        /// Speed.
+        steps_per_s: f64,
+        /// Estimate of the time left.
+        seconds_left: f64,
+    },
+    /// The validation split was rolled out.
+    Validated {
+        /// Updates so far.
+        step: usize,
+        /// Root mean squared error over whole rollouts, in units of the fields' spread.
+        rollout_rmse: f64,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Updates so far.
+        step: usize,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something to tell.
+    Note(String),
+}
+
+/// Sees the events and may stop the training.
+pub trait TrainObserver {
+    /// Called for each event.
+    fn on_event(&mut self, event: &TrainEvent);
+    /// Whether to write a checkpoint and stop.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSummary {
+    /// Updates made in all.
+    pub steps: usize,
+    /// Step of the best model.
+    pub best_step: usize,
+    /// Its validation error.
+    pub best_valid_rollout_rmse: f64,
+    /// Whether all steps were made.
+    pub finished: bool,
+    /// Whether it was finished before this call.
+    pub already_finished: bool,
+    /// Wall time of this call.
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Progress {
+    step: usize,
+    best_step: usize,
+    best: Option<f64>,
+    plan: Plan,
+    data_sha256: String,
+}
+
+/// Everything that a checkpoint holds.
+struct State {
+    params: Params,
+    first: Vec<Vec<f32>>,
+    second: Vec<Vec<f32>>,
+    best: Params,
+    progress: Progress,
+}
+
+/// Steps between rows of metrics.csv.
+const REPORT_EVERY: usize = 50;
+/// Checkpoints kept.
+const KEEP: usize = 2;
+/// Columns of metrics.csv.
+const COLUMNS: &str = "step,loss,valid_rollout_rmse,lr,steps_per_s,elapsed_s\n";
+
+/// Trains; `out` gets model.safetensors (the best by validation rollout error), metrics.csv, run.json and checkpoints/.
+pub fn train(
+    data: &dyn TrajectorySource,
+    plan: &Plan,
+    out: &Path,
+    resume: bool,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSummary, LearnError> {
+    let start = Instant::now();
+    let occupied = std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some());
+    if occupied && !resume {
+        let what = format!("{} is not empty", out.display());
+        return Err(LearnError::Mismatch { what, hint: "go on with --resume, or name another directory".into() });
+    }
+    let checkpoints = out.join("checkpoints");
+    std::fs::create_dir_all(&checkpoints).map_err(LearnError::io(&checkpoints, "make"))?;
+    let data_sha256 = data.data_sha256();
+    let mut state = match if resume { last_checkpoint(&checkpoints)? } else { None } {
+        Some(state) => {
+            let same = Plan { training: plan.training.clone(), ..state.progress.plan.clone() };
+            if state.progress.data_sha256 != data_sha256 || same != *plan || state.progress.plan.training != comparable(plan) {
+                let what = format!("{} was started with other data or another [model], [training] or [learning]", out.display());
+                return Err(LearnError::Mismatch { what, hint: "use the same, or start a new run".into() });
+            }
+            Some(state)
+        }
+        None => None,
+    };
+    if let Some(s) = &state
+        && s.progress.step >= plan.training.steps
+        && out.join("model.safetensors").exists()
+    {
+        return Ok(summary(&s.progress, plan, true, start));
+    }
+    let load = |split: &str| -> Result<Vec<Example>, LearnError> {
+        data.trajectories(split)?.into_par_iter().map(|t| Example::new(plan, t)).collect()
+    };
+    let (train, valid) = (load("train")?, load("valid")?);
+    if train.is_empty() {
+        let hint = "raise [samples] train and generate again with --resume".into();
+        return Err(LearnError::Mismatch { what: "there is no training trajectory".into(), hint });
+    }
+    let header = Arc::new(measure(plan, &train, data_sha256.clone())?);
+    let model = models::find(&plan.model.kind)?;
+    let mut state = state.take().unwrap_or_else(|| {
+        let mut params = Params::new(plan.training.seed);
+        model.init(header.widths(), &plan.model, &mut params);
+        let zeros: Vec<Vec<f32>> = params.list.iter().map(|p| vec![0.0; p.3.len()]).collect();
+        let progress =
+            Progress { step: 0, best_step: 0, best: None, plan: Plan { training: comparable(plan), ..plan.clone() }, data_sha256 };
+        State { best: params.clone(), first: zeros.clone(), second: zeros, params, progress }
+    });
+    let surrogate = Surrogate::new(header.clone(), &state.params)?;
+    let mut csv = cut_metrics(&out.join("metrics.csv"), state.progress.step)?;
+    observer.on_event(&TrainEvent::Started {
+        parameters: state.params.count(),
+        trajectories: train.len(),
+        first_step: state.progress.step,
+        steps: plan.training.steps,
+    });
+    let (first_step, mut losses) = (state.progress.step, Vec::new());
+    let finish = |state: &State, csv: &str| -> Result<(), LearnError> {
+        write_text(&out.join("metrics.csv"), csv)?;
+        write_checkpoint(&checkpoints, state)?;
+        model_file::write(&out.join("model.safetensors"), &header, &state.best)
+    };
+    while state.progress.step < plan.training.steps {
+        let stop = observer.interrupted();
+        let over = plan.training.time_limit > 0.0 && start.elapsed().as_secs_f64() > plan.training.time_limit;
+        if stop || over {
+            finish(&state, &csv)?;
+            if stop {
+                return Err(LearnError::Interrupted);
+            }
+            observer.on_event(&TrainEvent::Note("the time limit is reached: go on with --resume".into()));
+            return Ok(summary(&state.progress, plan, false, start));
+        }
+        let step = state.progress.step;
+        let loss = update(&surrogate, &header, plan, &train, &mut state)?;
+        losses.push(loss);
+        state.progress.step = step + 1;
+        let done = state.progress.step;
+        let last = done == plan.training.steps;
+        let mut valid_text = String::new();
+        if done % plan.training.validate_every == 0 || last {
+            let rmse = validate(&surrogate, &state.params.vars(), &valid, loss)?;
+            let best = state.progress.best.is_none_or(|b| rmse < b);
+            if best {
+                (state.progress.best, state.progress.best_step) = (Some(rmse), done);
+                state.best = state.params.clone();
+            }
+            valid_text = format!("{rmse:.6e}");
+            observer.on_event(&TrainEvent::Validated { step: done, rollout_rmse: rmse, best });
+        }
+        if done % REPORT_EVERY == 0 || last || !valid_text.is_empty() {
+            let elapsed = start.elapsed().as_secs_f64();
+            let steps_per_s = (done - first_step) as f64 / elapsed;
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            losses.clear();
+            let lr = plan.training.rate(step);
+            let _ = writeln!(csv, "{done},{mean:.6e},{valid_text},{lr:.4e},{steps_per_s:.2},{elapsed:.1}");
+            let seconds_left = (plan.training.steps - done) as f64 / steps_per_s;
+            observer.on_event(&TrainEvent::Step { step: done, steps: plan.training.steps, loss: mean, lr, steps_per_s, seconds_left });
+        }
+        if done % plan.training.checkpoint_every == 0 && !last {
+            write_text(&out.join("metrics.csv"), &csv)?;
+            let path = write_checkpoint(&checkpoints, &state)?;
+            model_file::write(&out.join("model.safetensors"), &header, &state.best)?;
+            observer.on_event(&TrainEvent::Checkpoint { step: done, path });
+        }
+    }
+    finish(&state, &csv)?;
+    let run = serde_json::json!({
+        "femur_version": env!("CARGO_PKG_VERSION"), "seconds": start.elapsed().as_secs_f64(), "threads": rayon::current_num_threads(),
+        "steps": state.progress.step, "best_step": state.progress.best_step, "best_valid_rollout_rmse": state.progress.best,
+        "parameters": state.params.count(), "resumed_at": first_step,
+    });
+    write_text(&out.join("run.json"), &format!("{run:#}\n"))?;
+    Ok(summary(&state.progress, plan, false, start))
+}
+
+/// The plan's training without what may differ between a run and its resumption.
+fn comparable(plan: &Plan) -> crate::TrainingConfig {
+    crate::TrainingConfig { time_limit: 0.0, ..plan.training.clone() }
+}
+
+fn summary(p: &Progress, plan: &Plan, already_finished: bool, start: Instant) -> TrainSummary {
+    TrainSummary {
+        steps: p.step,
+        best_step: p.best_step,
+        best_valid_rollout_rmse: p.best.unwrap_or(f64::NAN),
+        finished: p.step >= plan.training.steps,
+        already_finished,
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+/// One update: a graph per thread, gradients summed in the order of the batch, AdamW (Loshchilov and Hutter 2019).
+fn update(surrogate: &Surrogate, header: &Header, plan: &Plan, train: &[Example], state: &mut State) -> Result<f64, LearnError> {
+    let (t, step) = (&plan.training, state.progress.step);
+    let vars: Vars<f32> = state.params.vars();
+    let results: Vec<(f64, Vec<Vec<f32>>)> = (0..t.batch)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|slot| {
+            // The choice depends on seed, step and slot alone, so a resumed run makes the same.
+            let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
+            rng.set_stream((step * t.batch + slot) as u64);
+            let example = &train[shuffled(train.len(), step * t.batch + slot, t.seed)];
+            let pick = (rng.next_u64() % example.steps() as u64) as usize;
+            let (features, targets, weights) = example.sample(header, pick, &mut rng)?;
+            let mut recorder = Recorder::training();
+            let out = surrogate.forward(&vars, &example.graph, &features, &mut recorder);
+            let mut loss = 0.0;
+            let mut seed = Vec::with_capacity(targets.len());
+            for ((y, x), w) in out.values().iter().zip(&targets).zip(&weights) {
+                let d = y - x;
+                loss += f64::from(w * d * d);
+                seed.push(2.0 * w * d);
+            }
+            let mut grads = recorder.backward(&out, seed);
+            Ok((loss, vars.list.iter().map(|v| grads.take(v)).collect()))
+        })
+        .collect::<Result<_, LearnError>>()?;
+    let loss = results.iter().map(|r| r.0).sum::<f64>() / t.batch as f64;
+    if !loss.is_finite() {
+        return Err(LearnError::Diverged { step, loss });
+    }
+    let scale = 1.0 / t.batch as f32;
+    let mut results = results.into_iter().map(|r| r.1);
+    let mut sum = results.next().unwrap_or_default();
+    for other in results {
+        sum.iter_mut().zip(&other).for_each(|(s, o)| s.iter_mut().zip(o).for_each(|(s, o)| *s += o));
+    }
+    let norm = sum.iter().flatten().map(|g| f64::from(g * scale).powi(2)).sum::<f64>().sqrt();
+    let clip = scale * (t.clip / norm.max(t.clip)) as f32;
+    let (b1, b2) = (0.9f32, 0.999f32);
+    let k = (step + 1) as i32;
+    let (c1, c2) = (1.0 - b1.powi(k), 1.0 - b2.powi(k));
+    let rate = t.rate(step) as f32;
+    let decay = 1.0 - rate * t.weight_decay as f32;
+    for (p, ((m, v), g)) in state.params.list.iter_mut().zip(state.first.iter_mut().zip(&mut state.second).zip(&sum)) {
+        // Biases and scales of norms are not decayed.
+        let decay = if p.1 > 1 { decay } else { 1.0 };
+        for (((x, m), v), g) in p.3.iter_mut().zip(m).zip(v).zip(g) {
+            let g = g * clip;
+            *m = b1 * *m + (1.0 - b1) * g;
+            *v = b2 * *v + (1.0 - b2) * g * g;
+            *x = *x * decay - rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
+        }
+    }
+    Ok(loss)
+}
+
+/// The example at place `k` of an endless sequence of shuffled passes over `n` examples.
+fn shuffled(n: usize, k: usize, seed: u64) -> usize {
+    let (pass, place) = (k / n, k % n);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
+    rng.set_stream(pass as u64);
+    let mut order: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        order.swap(i, (unit(&mut rng) * (i + 1) as f64) as usize);
+    }
+    order[place]
+}
+
+/// Root mean squared rollout error over the validation split, in units of the fields' spread; the loss where there is none.
+fn validate(surrogate: &Surrogate, vars: &Vars<f32>, valid: &[Example], loss: f64) -> Result<f64, LearnError> {
+    if valid.is_empty() {
+        return Ok(loss.sqrt());
+    }
+    let errors: Vec<f64> = valid.par_iter().map(|e| surrogate.rollout_error(vars, &e.truth, &e.graph)).collect::<Result<_, _>>()?;
+    Ok((errors.iter().sum::<f64>() / errors.len() as f64).sqrt())
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), LearnError> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, text).map_err(LearnError::io(&part, "write"))?;
+    std::fs::rename(&part, path).map_err(LearnError::io(path, "rename into"))
+}
+
+/// The rows up to a step.
+fn cut_metrics(path: &Path, step: usize) -> Result<String, LearnError> {
+    let mut out = String::from(COLUMNS);
+    if let Ok(text) = std::fs::read_to_string(path) {
+        let rows = text.lines().skip(1).filter(|l| l.split(',').next().and_then(|s| s.parse::<usize>().ok()).is_some_and(|s| s <= step));
+        rows.for_each(|l| {
+            out.push_str(l);
+            out.push('\n');
+        });
+    }
+    Ok(out)
+}
+
+fn write_checkpoint(dir: &Path, state: &State) -> Result<PathBuf, LearnError> {
+    let path = dir.join(format!("step_{:08}.safetensors", state.progress.step));
+    let mut rows = Vec::new();
+    for (k, (name, r, c, v)) in state.params.list.iter().enumerate() {
+        rows.push((format!("param.{k:04}.{name}"), *r, *c, v.as_slice()));
+        rows.push((format!("first.{k:04}.{name}"), *r, *c, state.first[k].as_slice()));
+        rows.push((format!("second.{k:04}.{name}"), *r, *c, state.second[k].as_slice()));
+        rows.push((format!("best.{k:04}.{name}"), *r, *c, state.best.list[k].3.as_slice()));
+    }
+    model_file::write_tensors(&path, &rows, &state.progress)?;
+    let mut all = checkpoint_files(dir);
+    while all.len() > KEEP {
+        let _ = std::fs::remove_file(all.remove(0));
+    }
+    Ok(path)
+}
+
+fn checkpoint_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    files.retain(|f| f.extension().is_some_and(|e| e == "safetensors"));
+    files.sort();
+    files
+}
+
+/// The newest checkpoint that can be read.
+fn last_checkpoint(dir: &Path) -> Result<Option<State>, LearnError> {
+    let mut failure = None;
+    for path in checkpoint_files(dir).into_iter().rev() {
+        match model_file::read_tensors::<Progress>(&path) {
+            Ok((rows, progress)) => {
+                let part = |prefix: &str| {
+                    let rows = rows.iter().filter_map(|r| r.0.strip_prefix(prefix).map(|n| (n.to_string(), r.1, r.2, r.3.clone())));
+                    model_file::params_of(rows.collect())
+                };
+                let values = |p: Params| p.list.into_iter().map(|p| p.3).collect();
+                return Ok(Some(State {
+                    params: part("param."),
+                    first: values(part("first.")),
+                    second: values(part("second.")),
+                    best: part("best."),
+                    progress,
+                }));
+            }
+            Err(e) => failure = Some(e),
+        }
+    }
+    failure.map_or(Ok(None), Err)
+}
