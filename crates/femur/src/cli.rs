@@ -6,7 +6,9 @@ use std::path::PathBuf;
 /// Finite-element simulation and learned surrogates of it, in one tool.
 #[derive(Debug, Parser)]
 #[command(name = "femur", version, about, max_term_width = 110, propagate_version = true)]
-#[command(after_help = "Example:\n  femur new plate-hole && femur generate case.toml -o data && femur train data -o run && femur report run data -o report.html")]
+#[command(
+    after_help = "Example:\n  femur new plate-hole && femur generate case.toml -o data && femur train data -o run && femur report run data -o report.html"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -163,16 +165,10 @@ pub enum Verb {
         /// The dataset that holds the truth
         #[arg(long, value_name = "DATA")]
         truth: Option<PathBuf>,
-        /// Write XDMF sidecars for readers without VTKHDF (ParaView 5.11)
-        #[arg(long)]
-        xdmf: bool,
-        /// Layout of the output
-        #[arg(long, value_enum, default_value = "vtk")]
-        layout: Layout,
         /// At most so many trajectories
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Directory for the files (a file for deepmind-h5)
+        /// Directory for the files
         #[arg(long, short, value_name = "VTK")]
         output: PathBuf,
     },
@@ -208,18 +204,6 @@ pub enum Verb {
         #[arg(long, short, value_name = "HTML")]
         output: PathBuf,
     },
-    /// Make a dataset of runs made elsewhere
-    #[command(after_help = "Example:\n  femur import vtu map.toml -o data\n  femur import deepmind-h5 train.h5 -o data")]
-    Import {
-        /// vtu (a map file that names series of VTU/PVD files) or deepmind-h5
-        #[arg(value_enum)]
-        kind: ImportKind,
-        /// The map file, or the .h5 file
-        input: PathBuf,
-        /// Directory of the dataset
-        #[arg(long, short, value_name = "DATA")]
-        output: PathBuf,
-    },
     /// Check a dataset: hashes, shapes, NaN, units, splits
     #[command(after_help = "Example:\n  femur verify-data data")]
     VerifyData {
@@ -251,22 +235,4 @@ pub enum Verb {
         /// Which shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Layouts that `femur export` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// VTU and PVD files.
-    Vtk,
-    /// One HDF5 file as the PyTorch re-implementations of MeshGraphNets read it.
-    DeepmindH5,
-}
-
-/// Runs made elsewhere that `femur import` reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ImportKind {
-    /// A VTU or PVD series per run, named in a map file.
-    Vtu,
-    /// One HDF5 file as the PyTorch re-implementations of MeshGraphNets read it.
-    DeepmindH5,
 }

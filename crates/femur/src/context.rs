@@ -79,7 +79,15 @@ impl Context {
 
     /// A progress line over `total` pieces of work.
     pub fn progress<'a>(&'a self, what: &'a str, total: usize, done: usize) -> Progress<'a> {
-        Progress { context: self, what, total, done: AtomicU64::new(done as u64), already: done, start: Instant::now(), last: Mutex::new(Instant::now()) }
+        Progress {
+            context: self,
+            what,
+            total,
+            done: AtomicU64::new(done as u64),
+            already: done,
+            start: Instant::now(),
+            last: Mutex::new(Instant::now()),
+        }
     }
 }
 

@@ -72,7 +72,10 @@ fn from_geo(path: &Path, parameters: &[(String, f64)], scale: f64, order: usize)
     let run = command.output();
     let output = match run {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{}: a .geo file needs gmsh, which is not on the PATH\n  hint: install gmsh, or make the .msh elsewhere and name it in [mesh] file", path.display())
+            bail!(
+                "{}: a .geo file needs gmsh, which is not on the PATH\n  hint: install gmsh, or make the .msh elsewhere and name it in [mesh] file",
+                path.display()
+            )
         }
         other => other.context("cannot run gmsh")?,
     };

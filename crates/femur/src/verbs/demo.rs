@@ -4,7 +4,6 @@ use crate::context::{Context, duration};
 use crate::report::{Family, ReportData};
 use crate::templates;
 use crate::verbs::{evaluate, export, generate, plot, report, rollout, train};
-use crate::cli::Layout;
 use anyhow::{Context as _, Result};
 use femur_sim::case::CaseFile;
 use serde_json::{Value, json};
@@ -53,7 +52,12 @@ pub fn run(output: &Path, full: bool, set: &[String], context: &Context) -> Resu
     write(&output.join("evaluation.json"), &format!("{}\n", serde_json::to_string_pretty(&evaluation)?))?;
     let data = ReportData {
         title: "Femur demo".into(),
-        notes: vec![format!("`femur demo{}` took {} on {} threads.", if full { " --full" } else { "" }, duration(start.elapsed().as_secs_f64()), context.threads)],
+        notes: vec![format!(
+            "`femur demo{}` took {} on {} threads.",
+            if full { " --full" } else { "" },
+            duration(start.elapsed().as_secs_f64()),
+            context.threads
+        )],
         families: pages,
     };
     write(&output.join("report.html"), &crate::report::html(&data)?)?;
@@ -66,16 +70,24 @@ pub fn run(output: &Path, full: bool, set: &[String], context: &Context) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
+/// Wall time of each stage.
+struct Laps {
+    times: Vec<(String, f64)>,
+    clock: Instant,
+}
+
+impl Laps {
+    fn done(&mut self, what: &str) {
+        self.times.push((what.into(), self.clock.elapsed().as_secs_f64()));
+        self.clock = Instant::now();
+    }
+}
+
 fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: &Context) -> Result<(Value, Family)> {
     let place = |kind: &str| output.join(kind).join(family.name);
     let (data, run, predictions) = (place("data"), place("run"), place("predictions"));
     context.say(format!("== {} ==", family.name));
-    let mut times = Vec::new();
-    let mut clock = Instant::now();
-    let mut lap = |what: &str| {
-        times.push((what.to_string(), clock.elapsed().as_secs_f64()));
-        clock = Instant::now();
-    };
+    let mut laps = Laps { times: Vec::new(), clock: Instant::now() };
 
     let template = templates::find(family.name).context("the template is missing")?;
     let mut case = CaseFile::parse(template.text, &format!("{} (template)", family.name))?;
@@ -86,23 +98,20 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
         case.set(assignment)?;
     }
     generate::generate(&case, &data, None, data.exists(), context)?;
-    lap("generate");
+    laps.done("generate");
     train::train(&data, &run, run.exists(), &[], context)?;
-    lap("train");
+    laps.done("train");
     if predictions.exists() {
         std::fs::remove_dir_all(&predictions).with_context(|| format!("cannot replace {}", predictions.display()))?;
     }
     rollout::rollout(&run, &data, &predictions, "test", context)?;
-    lap("rollout");
+    laps.done("rollout");
     let evaluation = evaluate::evaluate(&predictions, &data, "test")?;
-    lap("evaluate");
+    laps.done("evaluate");
     context.say(evaluate::table(&evaluation));
     let vtk = place("vtk");
-    export::run(
-        &export::Options { input: predictions.clone(), truth: Some(data.clone()), xdmf: false, layout: Layout::Vtk, limit: Some(3), output: vtk },
-        context,
-    )?;
-    lap("export");
+    export::run(&export::Options { input: predictions.clone(), truth: Some(data.clone()), limit: Some(3), output: vtk }, context)?;
+    laps.done("export");
     let figures = place("figures");
     for k in 0..3 {
         let file = format!("test/traj_{k:06}.vtkhdf");
@@ -118,8 +127,8 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
             plot::run(&options, context)?;
         }
     }
-    let page = report::family(family.name, &predictions, &run, &data, &evaluation, &times)?;
-    lap("plot");
+    laps.done("plot");
+    let page = report::family(family.name, &predictions, &run, &data, &evaluation, &laps.times)?;
     Ok((serde_json::to_value(&evaluation)?, page))
 }
 

@@ -93,8 +93,15 @@ pub fn table(evaluation: &FamilyEvaluation) -> String {
         let _ = writeln!(
             out,
             "{name:<28} {:>8} {:>9} {:>8} {:>9} {:>8} {:>10} {:>10} {:>10} {:>9}",
-            number(m.r2), number(m.r2_pooled), number(m.r2_min), number(m.r2_pooled_unmasked), number(m.relative_l2),
-            short(m.rmse_pooled), short(m.rmse_step_mean), short(m.max_error), number(m.peak_error_median)
+            number(m.r2),
+            number(m.r2_pooled),
+            number(m.r2_min),
+            number(m.r2_pooled_unmasked),
+            number(m.relative_l2),
+            short(m.rmse_pooled),
+            short(m.rmse_step_mean),
+            short(m.max_error),
+            number(m.peak_error_median)
         );
     };
     let _ = writeln!(

@@ -1,6 +1,5 @@
-//! `femur export`: VTU/PVD files for ParaView, XDMF sidecars, the layout of the PyTorch re-implementations.
+//! `femur export`: VTU/PVD files for ParaView.
 
-use crate::cli::Layout;
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::Dataset;
@@ -14,32 +13,14 @@ pub struct Options {
     pub input: PathBuf,
     /// The dataset (or file) with the truth.
     pub truth: Option<PathBuf>,
-    /// Write XDMF sidecars.
-    pub xdmf: bool,
-    /// Layout of the output.
-    pub layout: Layout,
     /// At most so many trajectories.
     pub limit: Option<usize>,
-    /// Directory, or file for deepmind-h5.
+    /// Directory.
     pub output: PathBuf,
 }
 
 /// Writes the files.
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
-    if options.layout == Layout::DeepmindH5 {
-        let data = Dataset::open(&options.input)?;
-        for split in ["train", "valid", "test"] {
-            let entries = data.entries(split);
-            if entries.is_empty() {
-                continue;
-            }
-            std::fs::create_dir_all(&options.output).with_context(|| format!("cannot make {}", options.output.display()))?;
-            let path = options.output.join(format!("{split}.h5"));
-            femur_dataset::exchange::export_deepmind_h5(&data, split, &path)?;
-            println!("{}", path.display());
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
     for (name, path, truth) in pairs(options)? {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
         let dir = if options.input.is_dir() { options.output.join(&name) } else { options.output.clone() };
@@ -48,11 +29,6 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         match &truth {
             Some(truth) => crate::export::write_comparison(&dir, truth, &prediction)?,
             None => crate::export::write_trajectory_vtu(&dir.join(format!("{name}.vtu")), &prediction)?,
-        }
-        if options.xdmf {
-            let sidecar = dir.join(format!("{name}.xdmf"));
-            let text = femur_dataset::xdmf::sidecar(&path, &dir)?;
-            std::fs::write(&sidecar, text).with_context(|| format!("cannot write {}", sidecar.display()))?;
         }
         context.say(format!("exported {name}"));
         println!("{}", dir.display());
@@ -65,7 +41,9 @@ fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
     let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     if !options.input.is_dir() {
         let truth = match &options.truth {
-            Some(t) if t.is_dir() => bail!("{}: name the .vtkhdf file of the truth, or export the whole directory of predictions", t.display()),
+            Some(t) if t.is_dir() => {
+                bail!("{}: name the .vtkhdf file of the truth, or export the whole directory of predictions", t.display())
+            }
             other => other.clone(),
         };
         return Ok(vec![(stem(&options.input), options.input.clone(), truth)]);

@@ -27,7 +27,10 @@ pub fn run(args: &CaseArgs, output: &Path, jobs: Option<usize>, resume: bool, co
     let file = source::case_file(args)?;
     let report = generate(&file, output, jobs, resume, context)?;
     if context.json() {
-        println!("{}", serde_json::json!({"dataset": output, "complete": report.complete, "failed": report.failed, "seconds": report.seconds}));
+        println!(
+            "{}",
+            serde_json::json!({"dataset": output, "complete": report.complete, "failed": report.failed, "seconds": report.seconds})
+        );
     } else {
         println!("{}: {} trajectories, {} failed, {:.1} s", output.display(), report.complete, report.failed, report.seconds);
     }
@@ -164,5 +167,21 @@ fn variant_changes_mesh(file: &CaseFile) -> Result<bool> {
 
 /// What is known of a run beside its fields: for the file's provenance.
 pub(crate) fn meta_of(case: &Case, id: TrajectoryId, seconds: f64) -> TrajectoryMeta {
-    TrajectoryMeta { id, case_toml: case.to_toml(), seed: case.seed, femur_version: env!("CARGO_PKG_VERSION").into(), wall_s: seconds, ..TrajectoryMeta::default() }
+    TrajectoryMeta {
+        id,
+        case_toml: case.to_toml(),
+        seed: case.seed,
+        femur_version: env!("CARGO_PKG_VERSION").into(),
+        wall_s: seconds,
+        ..TrajectoryMeta::default()
+    }
+}
+
+/// Reads what only training reads, so that a mistake there shows in every verb that takes the case.
+pub(crate) fn claim_learning(case: &Case) {
+    for name in ["model", "training", "learning"] {
+        let table = case.table(name);
+        let keys = table.keys();
+        table.claim(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    }
 }

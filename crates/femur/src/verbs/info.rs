@@ -59,7 +59,12 @@ fn trajectory(path: &Path) -> Result<Value> {
     value["units"] = json!(t.setup.units);
     value["steps"] = json!(t.states.len());
     value["times"] = json!([t.setup.times.first(), t.setup.times.last()]);
-    value["fields"] = last.fields.iter().map(|f| (f.name.clone(), json!({"unit": f.unit, "components": f.components}))).collect::<serde_json::Map<_, _>>().into();
+    value["fields"] = last
+        .fields
+        .iter()
+        .map(|f| (f.name.clone(), json!({"unit": f.unit, "components": f.components})))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     value["params"] = t.setup.params.iter().map(|p| (p.path.clone(), json!(p.value))).collect::<serde_json::Map<_, _>>().into();
     value["seed"] = json!(meta.seed);
     Ok(value)

@@ -10,7 +10,6 @@ pub mod demo;
 pub mod evaluate;
 pub mod export;
 pub mod generate;
-pub mod import;
 pub mod info;
 pub mod new;
 pub mod plot;
@@ -31,14 +30,11 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
         Verb::Predict { run, case, mesh, output, check } => predict::run(&run, &case, mesh.as_deref(), &output, check, context),
         Verb::Rollout { run, data, output, split } => rollout::run(&run, &data, &output, &split, context),
         Verb::Evaluate { run, data, split } => evaluate::run(&run, &data, &split, context),
-        Verb::Export { input, truth, xdmf, layout, limit, output } => {
-            export::run(&export::Options { input, truth, xdmf, layout, limit, output }, context)
-        }
+        Verb::Export { input, truth, limit, output } => export::run(&export::Options { input, truth, limit, output }, context),
         Verb::Plot { file, truth, field, step, deformed, output } => {
             plot::run(&plot::Options { file, truth, field, step, deformed, output }, context)
         }
         Verb::Report { run, data, output } => report::run(&run, &data, &output, context),
-        Verb::Import { kind, input, output } => import::run(kind, &input, &output, context),
         Verb::VerifyData { data } => verify_data::run(&data, context),
         Verb::Info { file } => info::run(&file, context),
         Verb::Demo { output, full, set } => demo::run(&output, full, &set, context),

@@ -55,7 +55,13 @@ fn for_mesh(template: &str, path: &Path, mesh: &Mesh) -> String {
     let mut out = String::new();
     let (lo, hi) = mesh.bounds();
     let extent: Vec<String> = lo.iter().zip(&hi).map(|(a, b)| format!("{:.4}", b - a)).collect();
-    let _ = writeln!(out, "# A case on {} ({} nodes, {} cells).", path.file_name().unwrap_or_default().to_string_lossy(), mesh.num_nodes(), mesh.num_cells());
+    let _ = writeln!(
+        out,
+        "# A case on {} ({} nodes, {} cells).",
+        path.file_name().unwrap_or_default().to_string_lossy(),
+        mesh.num_nodes(),
+        mesh.num_cells()
+    );
     let _ = writeln!(out, "# Fill in what is marked <...>, drop the boundaries that are free, then: femur solve case.toml -o result.vtu");
     let _ = writeln!(out, "schema = 1\nunits = \"SI\"                      # or \"mm-N-s-MPa\"\nseed = 1");
     let _ = writeln!(out, "physics = \"{}\"", if heat { "heat" } else { "linear-elasticity" });
@@ -69,7 +75,10 @@ fn for_mesh(template: &str, path: &Path, mesh: &Mesh) -> String {
     for tag in materials {
         let _ = writeln!(out, "\n[materials.{}]", key(tag));
         if heat {
-            let _ = writeln!(out, "conductivity = 50.0               # [W/(m K)]\ndensity = 7850.0                  # [kg/m^3], needed with [time]\nspecific_heat = 460.0             # [J/(kg K)], needed with [time]");
+            let _ = writeln!(
+                out,
+                "conductivity = 50.0               # [W/(m K)]\ndensity = 7850.0                  # [kg/m^3], needed with [time]\nspecific_heat = 460.0             # [J/(kg K)], needed with [time]"
+            );
         } else {
             let _ = writeln!(out, "E = 210e9                         # [Pa]\nnu = 0.3");
         }
@@ -79,7 +88,11 @@ fn for_mesh(template: &str, path: &Path, mesh: &Mesh) -> String {
         let _ = writeln!(out, "\n# {} {}s", tag.entities.len(), tag.entities.kind_name());
         let _ = writeln!(out, "# [[boundary]]\n# tag = {:?}", tag.name);
         let choices: &[String] = &if heat {
-            vec!["temperature = <K>".into(), "heat_flux = <W/m^2 into the body>".into(), "convection.coefficient = <W/(m^2 K)>  and  convection.ambient = <K>".into()]
+            vec![
+                "temperature = <K>".into(),
+                "heat_flux = <W/m^2 into the body>".into(),
+                "convection.coefficient = <W/(m^2 K)>  and  convection.ambient = <K>".into(),
+            ]
         } else if matches!(tag.entities, TagEntities::Nodes(_)) {
             vec![format!("displacement = [{zeros}]"), format!("point_force = [{zeros}]   # on each node")]
         } else {
@@ -95,12 +108,22 @@ fn for_mesh(template: &str, path: &Path, mesh: &Mesh) -> String {
             let _ = writeln!(out, "# {}{c}", if i == 0 { "" } else { "or: " });
         }
     }
-    let _ = writeln!(out, "\n# A number anywhere may be a range: {{ min = 1.0, max = 2.0, per = \"variant\" }} (loads, materials) or per = \"base\" (geometry).");
-    let _ = writeln!(out, "[samples]\ntrain = 50\nvalid = 8\ntest = 16\nvariants = 1\n\n[model]\nkind = \"meshgraphnet-global\"\nwidth = 64\n\n[training]\nsteps = 4000");
+    let _ = writeln!(
+        out,
+        "\n# A number anywhere may be a range: {{ min = 1.0, max = 2.0, per = \"variant\" }} (loads, materials) or per = \"base\" (geometry)."
+    );
+    let _ = writeln!(
+        out,
+        "[samples]\ntrain = 50\nvalid = 8\ntest = 16\nvariants = 1\n\n[model]\nkind = \"meshgraphnet-global\"\nwidth = 64\n\n[training]\nsteps = 4000"
+    );
     out
 }
 
 /// A tag's name as a TOML key.
 fn key(name: &str) -> String {
-    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') { name.into() } else { format!("{name:?}") }
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        name.into()
+    } else {
+        format!("{name:?}")
+    }
 }

@@ -36,7 +36,8 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
             None => plot::mesh_picture(&file.mesh)?,
             Some(name) => {
                 let known: Vec<_> = file.fields.iter().map(|f| f.name.as_str()).collect();
-                let field = plot::select(&file.fields, name).with_context(|| format!("{} holds: {}", options.file.display(), known.join(", ")))?;
+                let field =
+                    plot::select(&file.fields, name).with_context(|| format!("{} holds: {}", options.file.display(), known.join(", ")))?;
                 plot::field_picture(&file.mesh, &field)?
             }
         }
@@ -68,7 +69,9 @@ fn field_picture(options: &Options, trajectory: &Trajectory, truth: Option<&Traj
             Ok(plot::comparison_picture(mesh, &plot::select(&other.fields, &name)?, &field)?)
         }
         None if options.deformed => {
-            let Some(displacement) = state.field("displacement") else { bail!("{} has no displacement to warp by", options.file.display()) };
+            let Some(displacement) = state.field("displacement") else {
+                bail!("{} has no displacement to warp by", options.file.display())
+            };
             Ok(plot::deformed_picture(mesh, displacement, &field)?)
         }
         None => Ok(plot::field_picture(mesh, &field)?),

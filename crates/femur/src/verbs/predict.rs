@@ -3,12 +3,12 @@
 use crate::cli::CaseArgs;
 use crate::context::Context;
 use crate::source;
-use crate::verbs::generate::meta_of;
+use crate::verbs::generate::{claim_learning, meta_of};
 use crate::verbs::solve::{UntilInterrupt, check_extension, write};
 use anyhow::Result;
 use femur_dataset::TrajectoryId;
 use femur_learn::Surrogate;
-use femur_sim::{Field, Trajectory, metrics, rollout};
+use femur_sim::{metrics, rollout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,6 +28,8 @@ pub fn run(run: &Path, args: &CaseArgs, mesh: Option<&Path>, output: &Path, chec
     let mesh = source::mesh(&case, mesh)?;
     source::warn(context, &case, &mesh, physics);
     let setup = physics.setup(&case, &mesh)?;
+    claim_learning(&case);
+    case.finish()?;
     for line in surrogate.outside_training_range(&setup) {
         context.warn(format!("outside the training range: {line}"));
     }

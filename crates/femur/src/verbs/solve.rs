@@ -3,8 +3,9 @@
 use crate::cli::CaseArgs;
 use crate::context::{Context, interrupted};
 use crate::source;
-use crate::verbs::generate::meta_of;
+use crate::verbs::generate::{claim_learning, meta_of};
 use anyhow::{Context as _, Result, bail};
+use femur_dataset::TrajectoryId;
 use femur_sim::{Observer, SimError, State, Trajectory, rollout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,9 +30,11 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Contex
     source::warn(context, &case, &mesh, physics);
     let start = Instant::now();
     let mut simulator = physics.simulator(&case, &mesh)?;
+    claim_learning(&case);
+    case.finish()?;
     let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
     let seconds = start.elapsed().as_secs_f64();
-    write(output, &trajectory, &meta_of(&file, &case, 0, seconds), context)?;
+    write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), context)?;
     context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
     print_summary(&trajectory, output, seconds, context);
     Ok(ExitCode::SUCCESS)

@@ -33,11 +33,14 @@ pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
     }
     let case = file.nominal()?;
     let physics = source::physics(&case)?;
-    let entry = data.entries("train").first().context("the dataset has no training trajectories\n  hint: raise [samples] train and generate again with --resume")?;
+    let entry = data
+        .entries("train")
+        .first()
+        .context("the dataset has no training trajectories\n  hint: raise [samples] train and generate again with --resume")?;
     let first = data.read(entry)?;
     let task = physics.learning_task(&case, &first.setup)?;
     let plan = Plan::of_case(&case, task)?;
-    case.finish()?;
+    case.finish_tables(&["model", "training", "learning"])?;
     Ok(plan)
 }
 
