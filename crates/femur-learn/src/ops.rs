@@ -73,31 +73,25 @@ impl<E: Real> Ops<'_, E> {
     /// LayerNorm over each row (Ba, Kiros and Hinton 2016) with scale and shift `[1, columns]`.
     pub fn layer_norm(&mut self, x: &Var<E>, scale: &Var<E>, shift: &Var<E>) -> Var<E> {
         let (n, w) = (x.rows(), x.columns());
+        let (a, b) = (scale.values(), shift.values());
         let mut y = Vec::with_capacity(n * w);
         for row in x.values().chunks_exact(w) {
             let (mean, inverse) = moments(row);
-            y.extend(row.iter().zip(scale.values()).zip(shift.values()).map(|((&v, &a), &b)| (v - mean) * inverse * a + b));
+            y.extend(row.iter().zip(a).zip(b).map(|((&v, &a), &b)| (v - mean) * inverse * a + b));
         }
         self.recorder.op([x, scale, shift], y, n, w, move |[x, scale, _], _, g| {
             let zero = E::of(0.0);
-            let (mut dx, mut da, mut db) = (vec![zero; n * w], vec![zero; w], vec![zero; w]);
-            let width = E::of(w as f64);
-            for ((row, g), dx) in x.values().chunks_exact(w).zip(g.chunks_exact(w)).zip(dx.chunks_exact_mut(w)) {
+            let (mut dx, mut da, mut db) = (Vec::with_capacity(n * w), vec![zero; w], vec![zero; w]);
+            let (width, a) = (E::of(w as f64), scale.values());
+            let mut z = vec![zero; w];
+            for (row, g) in x.values().chunks_exact(w).zip(g.chunks_exact(w)) {
                 let (mean, inverse) = moments(row);
-                let (mut sum, mut sum_z) = (zero, zero);
-                for k in 0..w {
-                    let z = (row[k] - mean) * inverse;
-                    let d = g[k] * scale.values()[k];
-                    da[k] += g[k] * z;
-                    db[k] += g[k];
-                    sum += d;
-                    sum_z += d * z;
-                }
-                let (mean_d, mean_dz) = (sum / width, sum_z / width);
-                for k in 0..w {
-                    let z = (row[k] - mean) * inverse;
-                    dx[k] = inverse * (g[k] * scale.values()[k] - mean_d - z * mean_dz);
-                }
+                z.iter_mut().zip(row).for_each(|(z, &v)| *z = (v - mean) * inverse);
+                da.iter_mut().zip(g).zip(&z).for_each(|((d, &g), &z)| *d += g * z);
+                db.iter_mut().zip(g).for_each(|(d, &g)| *d += g);
+                let sum = sum_of(w, |k| g[k] * a[k]) / width;
+                let sum_z = sum_of(w, |k| g[k] * a[k] * z[k]) / width;
+                dx.extend(g.iter().zip(a).zip(&z).map(|((&g, &a), &z)| inverse * (g * a - sum - z * sum_z)));
             }
             [dx, da, db]
         })
@@ -106,17 +100,18 @@ impl<E: Real> Ops<'_, E> {
     /// The lite message step, fused: at each receiver the mean over its edges of `relu(p[sender] + q[receiver] + e)`; `p, q: [n, w]`,
     /// `e: [edges, w]`. What the ReLU passed is recomputed backwards instead of stored.
     pub fn lite_messages(&mut self, p: &Var<E>, q: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
-        let (n, w) = (p.rows(), p.columns());
+        let (n, w, edges) = (p.rows(), p.columns(), e.rows());
         let zero = E::of(0.0);
         let mut y = vec![zero; n * w];
-        for r in 0..n {
+        let (pv, qv, ev) = (p.values(), q.values(), e.values());
+        for (r, out) in y.chunks_exact_mut(w).enumerate() {
             let (first, last) = (graph.start[r], graph.start[r + 1]);
-            let (out, q) = (&mut y[r * w..(r + 1) * w], &q.values()[r * w..(r + 1) * w]);
+            let q = &qv[r * w..(r + 1) * w];
             for k in first..last {
                 let s = graph.senders[k] as usize;
-                let (p, e) = (&p.values()[s * w..(s + 1) * w], &e.values()[k * w..(k + 1) * w]);
-                for c in 0..w {
-                    out[c] += (p[c] + q[c] + e[c]).larger(zero);
+                let (p, e) = (&pv[s * w..(s + 1) * w], &ev[k * w..(k + 1) * w]);
+                for (((o, &p), &q), &e) in out.iter_mut().zip(p).zip(q).zip(e) {
+                    *o += (p + q + e).larger(zero);
                 }
             }
             let scale = E::of(1.0 / (last - first).max(1) as f64);
@@ -124,20 +119,22 @@ impl<E: Real> Ops<'_, E> {
         }
         let graph = graph.clone();
         self.recorder.op([p, q, e], y, n, w, move |[p, q, e], _, g| {
-            let (mut dp, mut dq, mut de) = (vec![zero; n * w], vec![zero; n * w], vec![zero; e.rows() * w]);
-            for r in 0..n {
+            let (mut dp, mut dq, mut de) = (vec![zero; n * w], vec![zero; n * w], vec![zero; edges * w]);
+            let (pv, qv, ev) = (p.values(), q.values(), e.values());
+            for (r, dq) in dq.chunks_exact_mut(w).enumerate() {
                 let (first, last) = (graph.start[r], graph.start[r + 1]);
                 let scale = E::of(1.0 / (last - first).max(1) as f64);
-                let (q, g) = (&q.values()[r * w..(r + 1) * w], &g[r * w..(r + 1) * w]);
+                let (q, g) = (&qv[r * w..(r + 1) * w], &g[r * w..(r + 1) * w]);
                 for k in first..last {
                     let s = graph.senders[k] as usize;
-                    let (pv, ev) = (&p.values()[s * w..(s + 1) * w], &e.values()[k * w..(k + 1) * w]);
-                    let (dp, dq, de) = (&mut dp[s * w..(s + 1) * w], &mut dq[r * w..(r + 1) * w], &mut de[k * w..(k + 1) * w]);
-                    for c in 0..w {
-                        let d = if pv[c] + q[c] + ev[c] > zero { g[c] * scale } else { zero };
-                        dp[c] += d;
-                        dq[c] += d;
-                        de[c] = d;
+                    let (p, e, de) = (&pv[s * w..(s + 1) * w], &ev[k * w..(k + 1) * w], &mut de[k * w..(k + 1) * w]);
+                    for ((((d, &p), &q), &e), &g) in de.iter_mut().zip(p).zip(q).zip(e).zip(g) {
+                        *d = if p + q + e > zero { g * scale } else { zero };
+                    }
+                    let dp = &mut dp[s * w..(s + 1) * w];
+                    for ((dp, dq), &d) in dp.iter_mut().zip(dq.iter_mut()).zip(de.iter()) {
+                        *dp += d;
+                        *dq += d;
                     }
                 }
             }
@@ -151,9 +148,10 @@ impl<E: Real> Ops<'_, E> {
         let (n, w, edges) = (p.rows(), p.columns(), e.rows());
         let zero = E::of(0.0);
         let mut y = e.values().to_vec();
+        let (pv, qv) = (p.values(), q.values());
         for k in 0..edges {
             let (s, r) = (graph.senders[k] as usize, graph.receivers[k] as usize);
-            let (p, q) = (&p.values()[s * w..(s + 1) * w], &q.values()[r * w..(r + 1) * w]);
+            let (p, q) = (&pv[s * w..(s + 1) * w], &qv[r * w..(r + 1) * w]);
             for (c, v) in y[k * w..(k + 1) * w].iter_mut().enumerate() {
                 *v = (*v + p[c] + q[c]).larger(zero);
             }
@@ -183,8 +181,11 @@ impl<E: Real> Ops<'_, E> {
         }
         let graph = graph.clone();
         self.recorder.op([e], y, n, w, move |_, _, g| {
-            let rows = graph.receivers.iter();
-            [rows.flat_map(|&r| g[r as usize * w..(r as usize + 1) * w].iter().copied()).collect()]
+            let mut out = Vec::with_capacity(graph.receivers.len() * w);
+            for &r in &graph.receivers {
+                out.extend_from_slice(&g[r as usize * w..(r as usize + 1) * w]);
+            }
+            [out]
         })
     }
 
@@ -227,10 +228,10 @@ impl<E: Real> Ops<'_, E> {
                 let (mut dsh, mut dvh) = (vec![E::of(0.0); n * slices], vec![E::of(0.0); n * d]);
                 E::gemm(&mut dsh, (&vh, n, d, false), (block, slices, d, true), false);
                 E::gemm(&mut dvh, (&sh, n, slices, false), (block, slices, d, false), false);
-                for k in 0..slices {
-                    let z = &y.values()[(h * slices + k) * d..(h * slices + k + 1) * d];
-                    let dm: E = z.iter().zip(&block[k * d..(k + 1) * d]).map(|(&z, &b)| z * b).sum();
-                    (0..n).for_each(|i| dsh[i * slices + k] -= dm);
+                let z = &y.values()[h * slices * d..(h + 1) * slices * d];
+                let dm: Vec<E> = (0..slices).map(|k| sum_of(d, |c| z[k * d + c] * block[k * d + c])).collect();
+                for row in dsh.chunks_exact_mut(slices) {
+                    row.iter_mut().zip(&dm).for_each(|(s, &dm)| *s -= dm);
                 }
                 put_columns(&mut ds, &dsh, n, heads * slices, h * slices, slices);
                 put_columns(&mut dv, &dvh, n, heads * d, h * d, d);
@@ -319,8 +320,8 @@ fn weight_gradient<E: Real>(x: &Var<E>, g: &[E], n: usize, i: usize, o: usize) -
 /// Mean, and one over the standard deviation (with 1e-5 added to the variance).
 fn moments<E: Real>(row: &[E]) -> (E, E) {
     let width = E::of(row.len() as f64);
-    let mean = row.iter().copied().sum::<E>() / width;
-    let variance = row.iter().map(|&v| (v - mean) * (v - mean)).sum::<E>() / width;
+    let mean = sum_of(row.len(), |k| row[k]) / width;
+    let variance = sum_of(row.len(), |k| (row[k] - mean) * (row[k] - mean)) / width;
     (mean, E::of(1.0) / (variance + E::of(1e-5)).sqrt())
 }
 
@@ -342,7 +343,24 @@ fn column_sums<E: Real>(x: &[E], rows: usize, width: usize) -> Vec<E> {
 
 /// A copy of some columns, `[rows, count]`.
 fn columns<E: Real>(x: &[E], rows: usize, width: usize, first: usize, count: usize) -> Vec<E> {
-    (0..rows).flat_map(|r| x[r * width + first..r * width + first + count].iter().copied()).collect()
+    let mut out = Vec::with_capacity(rows * count);
+    for row in x.chunks_exact(width).take(rows) {
+        out.extend_from_slice(&row[first..first + count]);
+    }
+    out
+}
+
+/// A sum in eight lanes, which the compiler can keep in one register; the order is fixed.
+fn sum_of<E: Real>(n: usize, term: impl Fn(usize) -> E) -> E {
+    let mut lanes = [E::of(0.0); 8];
+    let whole = n / 8 * 8;
+    for k in (0..whole).step_by(8) {
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            *lane += term(k + l);
+        }
+    }
+    let rest: E = (whole..n).map(&term).sum();
+    lanes.iter().copied().sum::<E>() + rest
 }
 
 fn put_columns<E: Real>(x: &mut [E], block: &[E], rows: usize, width: usize, first: usize, count: usize) {
