@@ -47,9 +47,8 @@ pub fn femur_fails(dir: &Path, args: &[&str]) -> String {
 pub fn python(modules: &[&str]) -> Option<PathBuf> {
     let candidates = [std::env::var_os("FEMUR_PYTHON").map(PathBuf::from), Some(root().join(".venv/bin/python"))];
     let imports = format!("import {}", modules.join(", "));
-    let found = candidates.into_iter().flatten().find(|p| {
-        Command::new(p).args(["-c", &imports]).output().is_ok_and(|o| o.status.success())
-    });
+    let found =
+        candidates.into_iter().flatten().find(|p| Command::new(p).args(["-c", &imports]).output().is_ok_and(|o| o.status.success()));
     if found.is_none() {
         println!("SKIPPED: no Python with {}", modules.join(", "));
     }

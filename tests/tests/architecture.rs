@@ -64,8 +64,26 @@ fn the_top_level_is_the_agreed_one() {
     let top: BTreeSet<String> =
         String::from_utf8_lossy(&listed.stdout).lines().map(|l| l.split('/').next().unwrap_or_default().to_string()).collect();
     let known = [
-        ".ci", ".gitignore", ".cargo", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE",
-        "LICENSE-MIT", "Makefile", "README.md", "benchmarks", "clippy.toml", "crates", "deny.toml", "docs", "meshes", "rustfmt.toml", "tests",
+        ".ci",
+        ".gitignore",
+        ".cargo",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "Makefile",
+        "README.md",
+        "benchmarks",
+        "clippy.toml",
+        "crates",
+        "deny.toml",
+        "docs",
+        "meshes",
+        "rustfmt.toml",
+        "tests",
     ];
     let strangers: Vec<_> = top.iter().filter(|t| !known.contains(&t.as_str())).collect();
     assert!(strangers.is_empty(), "not part of the agreed top level: {strangers:?}");

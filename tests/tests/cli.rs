@@ -5,8 +5,20 @@ use serde_json::Value;
 use std::path::Path;
 
 const PLATE: &[&str] = &[
-    "--set", "mesh.size=0.16", "--set", "samples.train=3", "--set", "samples.valid=1", "--set", "samples.test=2", "--set", "samples.variants=1",
-    "--set", "model.width=8", "--set", "training.steps=6",
+    "--set",
+    "mesh.size=0.16",
+    "--set",
+    "samples.train=3",
+    "--set",
+    "samples.valid=1",
+    "--set",
+    "samples.test=2",
+    "--set",
+    "samples.variants=1",
+    "--set",
+    "model.width=8",
+    "--set",
+    "training.steps=6",
 ];
 
 fn with<'a>(head: &[&'a str], tail: &[&'a str]) -> Vec<&'a str> {
@@ -146,7 +158,20 @@ fn the_whole_path_from_case_to_report() {
     let page = std::fs::read_to_string(at.join("report.html")).unwrap();
     assert!(page.contains("<html") && !page.contains("src=\"http"));
 
-    let args = ["predict", "run", "case.toml", "-o", "new.vtu", "--check", "--format", "json", "--set", "mesh.size=0.16", "--set", "mesh.hole.diameter=0.6"];
+    let args = [
+        "predict",
+        "run",
+        "case.toml",
+        "-o",
+        "new.vtu",
+        "--check",
+        "--format",
+        "json",
+        "--set",
+        "mesh.size=0.16",
+        "--set",
+        "mesh.hole.diameter=0.6",
+    ];
     let out = femur(at, &args);
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && said.contains("outside the training range") && said.contains("diameter"), "{said}");

@@ -95,7 +95,7 @@ impl ModelConfig {
         if !(4..=1024).contains(&config.width) {
             return Err(t.error("width", "must lie between 4 and 1024", "64 or 128").into());
         }
-        if config.heads == 0 || config.width % config.heads != 0 {
+        if config.heads == 0 || !config.width.is_multiple_of(config.heads) {
             return Err(t.error("heads", format!("must divide width = {}", config.width), "4").into());
         }
         if config.slices == 0 || config.steps > 100 {

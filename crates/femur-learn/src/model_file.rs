@@ -14,6 +14,9 @@ use std::path::Path;
 /// A named matrix, as it is stored.
 type Row<'a> = (String, usize, usize, &'a [f32]);
 
+/// A named matrix of its own.
+pub(crate) type Matrix = (String, usize, usize, Vec<f32>);
+
 /// Writes matrices and a description atomically.
 pub(crate) fn write_tensors<T: Serialize>(path: &Path, rows: &[Row], description: &T) -> Result<(), LearnError> {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> =
@@ -34,7 +37,7 @@ pub(crate) fn write_tensors<T: Serialize>(path: &Path, rows: &[Row], description
 }
 
 /// Reads matrices and their description.
-pub(crate) fn read_tensors<T: DeserializeOwned>(path: &Path) -> Result<(Vec<(String, usize, usize, Vec<f32>)>, T), LearnError> {
+pub(crate) fn read_tensors<T: DeserializeOwned>(path: &Path) -> Result<(Vec<Matrix>, T), LearnError> {
     let data = std::fs::read(path).map_err(LearnError::io(path, "read"))?;
     let damaged = |what: String| LearnError::file(path, format!("{what}\n  hint: not a Femur model, or damaged"));
     let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|e| damaged(e.to_string()))?;
@@ -72,7 +75,7 @@ pub(crate) fn read(path: &Path) -> Result<(Header, Params), LearnError> {
 }
 
 /// Parameters from numbered names.
-pub(crate) fn params_of(mut rows: Vec<(String, usize, usize, Vec<f32>)>) -> Params {
+pub(crate) fn params_of(mut rows: Vec<Matrix>) -> Params {
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     let mut params = Params::new(0);
     for (name, r, c, values) in rows {

@@ -115,7 +115,7 @@ impl<E: Real> Ops<'_, E> {
                 }
             }
             let scale = E::of(1.0 / (last - first).max(1) as f64);
-            out.iter_mut().for_each(|v| *v = *v * scale);
+            out.iter_mut().for_each(|v| *v *= scale);
         }
         let graph = graph.clone();
         self.recorder.op([p, q, e], y, n, w, move |[p, q, e], _, g| {
@@ -216,7 +216,7 @@ impl<E: Real> Ops<'_, E> {
             E::gemm(&mut y[h * slices * d..], (&sh, n, slices, true), (&vh, n, d, false), false);
         }
         for (token, m) in y.chunks_exact_mut(d).zip(mass.iter()) {
-            token.iter_mut().for_each(|t| *t = *t / *m);
+            token.iter_mut().for_each(|t| *t /= *m);
         }
         self.recorder.op([s, v], y, heads * slices, d, move |[s, v], y, g| {
             let (mut ds, mut dv) = (vec![E::of(0.0); n * heads * slices], vec![E::of(0.0); n * heads * d]);
@@ -251,7 +251,7 @@ impl<E: Real> Ops<'_, E> {
             let block = h * slices * d..(h + 1) * slices * d;
             let a = &mut weights[h * slices * slices..(h + 1) * slices * slices];
             E::gemm(a, (&q.values()[block.clone()], slices, d, false), (&k.values()[block.clone()], slices, d, true), false);
-            a.iter_mut().for_each(|v| *v = *v * scale);
+            a.iter_mut().for_each(|v| *v *= scale);
             a.chunks_exact_mut(slices).for_each(softmax_in_place);
             E::gemm(&mut y[block.clone()], (a, slices, slices, false), (&v.values()[block], slices, d, false), false);
         }
@@ -329,7 +329,7 @@ fn softmax_in_place<E: Real>(row: &mut [E]) {
     let top = row.iter().copied().fold(row[0], E::larger);
     row.iter_mut().for_each(|v| *v = (*v - top).exp());
     let sum: E = row.iter().copied().sum();
-    row.iter_mut().for_each(|v| *v = *v / sum);
+    row.iter_mut().for_each(|v| *v /= sum);
 }
 
 fn column_sums<E: Real>(x: &[E], rows: usize, width: usize) -> Vec<E> {

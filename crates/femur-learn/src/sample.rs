@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// Weight of the loss within a disc around a singular point, where the truth itself does not converge.
 const SINGULAR_WEIGHT: f64 = 0.1;
 
+/// Features that change in time, normalised targets, and the weight of each output.
+pub(crate) type Sample = (Vec<f64>, Vec<f32>, Vec<f32>);
+
 /// A trajectory with what does not change over its steps.
 pub(crate) struct Example {
     pub(crate) truth: Trajectory,
@@ -66,7 +69,7 @@ impl Example {
     }
 
     /// Features that change in time, normalised targets, and the weight of each output, for one step with noise on the state.
-    pub(crate) fn sample(&self, header: &Header, pick: usize, rng: &mut ChaCha8Rng) -> Result<(Vec<f64>, Vec<f32>, Vec<f32>), LearnError> {
+    pub(crate) fn sample(&self, header: &Header, pick: usize, rng: &mut ChaCha8Rng) -> Result<Sample, LearnError> {
         let plan = &header.plan;
         let setup = &self.truth.setup;
         let step = pick + usize::from(!setup.is_steady());

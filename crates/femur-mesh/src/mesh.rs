@@ -50,7 +50,7 @@ impl Mesh {
         if !(1..=3).contains(&self.dim) {
             return Err(MeshError::Other(format!("space dimension {} is not 1, 2 or 3", self.dim)));
         }
-        if self.points.len() % self.dim != 0 {
+        if !self.points.len().is_multiple_of(self.dim) {
             return Err(MeshError::Length { what: "points".into(), expected: self.num_nodes() * self.dim, got: self.points.len() });
         }
         if let Some(i) = self.points.iter().position(|x| !x.is_finite()) {
@@ -61,7 +61,7 @@ impl Mesh {
             if block.kind.dim() != self.dim {
                 return Err(MeshError::Other(format!("block {b} holds {} cells in a mesh of dimension {}", block.kind, self.dim)));
             }
-            if block.connectivity.len() % block.kind.num_nodes() != 0 {
+            if !block.connectivity.len().is_multiple_of(block.kind.num_nodes()) {
                 let expected = block.num_cells() * block.kind.num_nodes();
                 return Err(MeshError::Length { what: format!("connectivity of block {b}"), expected, got: block.connectivity.len() });
             }

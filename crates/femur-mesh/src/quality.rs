@@ -5,11 +5,11 @@ use crate::{CellKind, Mesh};
 /// The worst and the mean shape of a mesh's cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QualityReport {
-    /// Smallest angle between two edges at a vertex [deg].
+    /// Smallest angle between two edges at a vertex, in degrees.
     pub min_angle: f64,
     /// The cell that has it.
     pub worst_cell: usize,
-    /// Mean over the cells of their smallest angle [deg].
+    /// Mean over the cells of their smallest angle, in degrees.
     pub mean_angle: f64,
     /// Cells of negative or no measure.
     pub inverted: usize,

@@ -95,7 +95,8 @@ fn random_plates() {
         let (straight, curved) = ((area(&vertices) - exact).abs(), (area(&mesh) - exact).abs());
         assert!(straight < 2e-2 * hole.area() && curved < 2e-4 * hole.area(), "{hole:?}: {straight:e} {curved:e}");
         // The tags are the boundary, each facet once.
-        let mut tagged: Vec<_> = ["left", "right", "bottom", "top", "hole"].iter().flat_map(|t| mesh.tag_facets(t).unwrap()).copied().collect();
+        let mut tagged: Vec<_> =
+            ["left", "right", "bottom", "top", "hole"].iter().flat_map(|t| mesh.tag_facets(t).unwrap()).copied().collect();
         tagged.sort_unstable();
         assert_eq!(tagged, topology::boundary_facets(&mesh));
         let length = |t: &str| -> f64 {

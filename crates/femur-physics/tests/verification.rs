@@ -66,7 +66,9 @@ fn slope(kind: CellKind, case: &str, field: &str, exact: impl Fn([f64; 3], &mut 
 #[test]
 fn heat_converges_at_its_order() {
     for &kind in KINDS {
-        let mut case = String::from("physics = \"heat\"\nheat_source = \"3 * 2 * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nconductivity = 3.0\n");
+        let mut case = String::from(
+            "physics = \"heat\"\nheat_source = \"3 * 2 * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nconductivity = 3.0\n",
+        );
         for side in &SIDES[..2 * kind.dim()] {
             case += &format!("[[boundary]]\ntag = \"{side}\"\ntemperature = \"sin(x) * cos(y)\"\n");
         }
@@ -146,7 +148,12 @@ fn reactions_balance_loads_and_channels_superpose() {
     };
     let m = moment(&|n| [r.at(n)[0], r.at(n)[1], r.at(n)[2]]);
     let cross = |x: [f64; 3], f: [f64; 3]| [x[1] * f[2] - x[2] * f[1], x[2] * f[0] - x[0] * f[2], x[0] * f[1] - x[1] * f[0]];
-    let parts = [cross([1.0, 0.5, 0.5], [3.0, -4.0, 5.0]), cross([0.5, 1.0, 0.5], [0.0, -7.0, 0.0]), cross([0.5; 3], [0.0, 0.0, -19.62]), [1.0, 2.0, 3.0]];
+    let parts = [
+        cross([1.0, 0.5, 0.5], [3.0, -4.0, 5.0]),
+        cross([0.5, 1.0, 0.5], [0.0, -7.0, 0.0]),
+        cross([0.5; 3], [0.0, 0.0, -19.62]),
+        [1.0, 2.0, 3.0],
+    ];
     for d in 0..3 {
         assert!((m[d] + parts.iter().map(|p| p[d]).sum::<f64>()).abs() < 1e-7, "{m:?}");
     }

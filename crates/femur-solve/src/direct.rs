@@ -225,7 +225,7 @@ fn defect(a: &CsrMatrix, x: &[f64], rhs: &[f64], out: &mut [f64]) -> f64 {
 
 /// Nested dissection (feral-metis) on the graph of nodes, expanded to unknowns: new-to-old. `None` where the library declines.
 fn nested_dissection(a: &CsrMatrix, block: usize) -> Option<Vec<usize>> {
-    if a.nrows % block != 0 {
+    if !a.nrows.is_multiple_of(block) {
         return nested_dissection(a, 1);
     }
     let nodes = a.nrows / block;

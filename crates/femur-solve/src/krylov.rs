@@ -41,7 +41,8 @@ pub fn cg(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64], x: &mut [f6
         a.apply(&p, &mut ap);
         let curvature = dot(&p, &ap);
         // Zero, negative or NaN: not positive definite.
-        if !(curvature > 0.0 && rz > 0.0) || !curvature.is_finite() {
+        let positive = curvature > 0.0 && rz > 0.0 && curvature.is_finite();
+        if !positive {
             report.reason = StopReason::Breakdown;
             break;
         }

@@ -76,6 +76,7 @@ pub enum Verb {
     /// Solve one case by finite elements (ranges take their nominal value)
     #[command(after_help = "Example:\n  femur solve case.toml --set mesh.size=0.03 -o result.vtu")]
     Solve {
+        /// The case.
         #[command(flatten)]
         case: CaseArgs,
         /// Use this mesh instead of the case's
@@ -88,6 +89,7 @@ pub enum Verb {
     /// Make a dataset: sample the case's ranges and solve each draw
     #[command(after_help = "Example:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50")]
     Generate {
+        /// The case.
         #[command(flatten)]
         case: CaseArgs,
         /// Directory of the dataset
@@ -120,6 +122,7 @@ pub enum Verb {
     Predict {
         /// Directory of the run, or a model.safetensors
         run: PathBuf,
+        /// The case.
         #[command(flatten)]
         case: CaseArgs,
         /// Use this mesh instead of the case's

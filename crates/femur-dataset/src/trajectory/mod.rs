@@ -24,7 +24,7 @@ pub struct TrajectoryMeta {
     pub femur_version: String,
     /// Git commit of the build, with a mark where the tree was changed; empty where unknown.
     pub git: String,
-    /// Wall time of the run [s].
+    /// Wall time of the run in seconds.
     pub wall_s: f64,
 }
 

@@ -11,7 +11,7 @@ use crate::params::{Params, Vars};
 use crate::tape::{Recorder, Var};
 
 /// The network.
-pub struct MeshGraphNetGlobal;
+pub(super) struct MeshGraphNetGlobal;
 
 fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
     let mut net = Net { ops: Ops { recorder }, vars };

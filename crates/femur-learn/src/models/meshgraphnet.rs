@@ -9,7 +9,7 @@ use crate::params::{Params, Vars};
 use crate::tape::{Recorder, Var};
 
 /// The network.
-pub struct MeshGraphNet;
+pub(super) struct MeshGraphNet;
 
 fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
     let mut net = Net { ops: Ops { recorder }, vars };

@@ -24,8 +24,11 @@ impl HasPosition for Vertex {
 const ROUNDS: usize = 6;
 const FINISH: usize = 4;
 
+/// Points and triangles.
+pub(super) type Triangles = (Vec<[f64; 2]>, Vec<[u32; 3]>);
+
 /// Points (those of the loops first, in order) and counter-clockwise triangles. Every point is in some triangle.
-pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<(Vec<[f64; 2]>, Vec<[u32; 3]>), MeshError> {
+pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<Triangles, MeshError> {
     let mut points = front::place(region, size)?;
     let fixed: usize = region.loops.iter().map(Vec::len).sum();
     let mut triangles = delaunay(&points, region)?;

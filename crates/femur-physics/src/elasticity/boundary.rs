@@ -60,7 +60,7 @@ impl Conditions {
         )?;
         let mut out = reader.out;
         // Supports win over loads where both touch a node.
-        for (&u, _) in &out.constraints.fixed {
+        for &u in out.constraints.fixed.keys() {
             let node = u / mesh.dim;
             if out.node_type[node] != NodeType::Symmetry {
                 out.node_type[node] = NodeType::WallBoundary;

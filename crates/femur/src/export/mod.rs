@@ -14,7 +14,7 @@ pub fn write_trajectory_vtu(path: &Path, trajectory: &Trajectory) -> Result<()> 
     if let [state] = trajectory.states.as_slice() {
         femur_io::vtk::write_vtu(path, &trajectory.setup.mesh, &state.fields)?;
     } else {
-        write_series(&path.with_extension("pvd"), &trajectory.setup.mesh, &trajectory.states, &VtuOptions::default())?;
+        write_series(path.with_extension("pvd"), &trajectory.setup.mesh, &trajectory.states, &VtuOptions::default())?;
     }
     Ok(())
 }
@@ -38,7 +38,7 @@ pub fn write_comparison(dir: &Path, truth: &Trajectory, prediction: &Trajectory)
             State { time: t.time, fields }
         })
         .collect();
-    write_series(&dir.join("compare.pvd"), &truth.setup.mesh, &states, &VtuOptions::default())?;
+    write_series(dir.join("compare.pvd"), &truth.setup.mesh, &states, &VtuOptions::default())?;
     let script = dir.join("compare.py");
     std::fs::write(&script, COMPARE).with_context(|| format!("cannot write {}", script.display()))?;
     Ok(())

@@ -26,14 +26,28 @@ struct DemoFamily {
 const FAMILIES: &[DemoFamily] = &[
     DemoFamily {
         name: "plate-hole",
-        short: &["samples.train=240", "samples.valid=12", "samples.test=48", "samples.variants=1", "training.steps=9000"],
-        full: &["samples.train=800", "samples.valid=24", "samples.test=60", "samples.variants=1", "training.steps=90000"],
+        short: &[
+            "samples.train=300",
+            "samples.valid=10",
+            "samples.test=48",
+            "samples.variants=1",
+            "training.steps=4500",
+            "training.validate_every=750",
+        ],
+        full: &[
+            "samples.train=800",
+            "samples.valid=16",
+            "samples.test=60",
+            "samples.variants=1",
+            "training.steps=50000",
+            "training.validate_every=2500",
+        ],
         field: "von_mises",
     },
     DemoFamily {
         name: "plate-heat",
-        short: &["samples.train=80", "samples.valid=6", "samples.test=40", "training.steps=5000"],
-        full: &["samples.train=200", "samples.valid=8", "samples.test=40", "training.steps=30000"],
+        short: &["samples.train=60", "samples.valid=3", "samples.test=40", "training.steps=2500", "training.validate_every=500"],
+        full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=25000", "training.validate_every=2500"],
         field: "temperature",
     },
 ];
@@ -115,17 +129,15 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     let figures = place("figures");
     for k in 0..3 {
         let file = format!("test/traj_{k:06}.vtkhdf");
-        for (field, name) in [(Some(family.field.to_string()), format!("{}_{k}.png", family.field))] {
-            let options = plot::Options {
-                file: predictions.join(&file),
-                truth: Some(data.join(&file)),
-                field,
-                step: None,
-                deformed: false,
-                output: figures.join(name),
-            };
-            plot::run(&options, context)?;
-        }
+        let options = plot::Options {
+            file: predictions.join(&file),
+            truth: Some(data.join(&file)),
+            field: Some(family.field.to_string()),
+            step: None,
+            deformed: false,
+            output: figures.join(format!("{}_{k}.png", family.field)),
+        };
+        plot::run(&options, context)?;
     }
     laps.done("plot");
     let page = report::family(family.name, &predictions, &run, &data, &evaluation, &laps.times)?;

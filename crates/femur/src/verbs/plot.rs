@@ -52,7 +52,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
 
 fn field_picture(options: &Options, trajectory: &Trajectory, truth: Option<&Trajectory>) -> Result<Vec<u8>> {
     let Some(name) = options.field.clone().or_else(|| default_field(trajectory)) else {
-        return Ok(plot::mesh_picture(&trajectory.setup.mesh)?);
+        return plot::mesh_picture(&trajectory.setup.mesh);
     };
     let count = trajectory.states.len();
     let step = options.step.unwrap_or(count.saturating_sub(1));
@@ -66,15 +66,15 @@ fn field_picture(options: &Options, trajectory: &Trajectory, truth: Option<&Traj
     match truth {
         Some(truth) => {
             let Some(other) = truth.states.get(step) else { bail!("the truth has no step {step}") };
-            Ok(plot::comparison_picture(mesh, &plot::select(&other.fields, &name)?, &field)?)
+            plot::comparison_picture(mesh, &plot::select(&other.fields, &name)?, &field)
         }
         None if options.deformed => {
             let Some(displacement) = state.field("displacement") else {
                 bail!("{} has no displacement to warp by", options.file.display())
             };
-            Ok(plot::deformed_picture(mesh, displacement, &field)?)
+            plot::deformed_picture(mesh, displacement, &field)
         }
-        None => Ok(plot::field_picture(mesh, &field)?),
+        None => plot::field_picture(mesh, &field),
     }
 }
 
