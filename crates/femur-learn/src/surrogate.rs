@@ -176,6 +176,11 @@ impl Surrogate {
             let what = "the model and the case are not both steady or both transient".to_string();
             return Err(LearnError::Mismatch { what, hint: "add or drop [time]".into() });
         }
+        let mut setup = setup;
+        // Every state of a rollout holds the predicted fields, the initial one too.
+        if let Some(initial) = &mut setup.initial {
+            initial.fields.retain(|f| self.task().targets.iter().any(|t| t.field == f.name));
+        }
         Ok(SurrogateSimulator { surrogate: self.clone(), setup, graph, responses: Vec::new() })
     }
 

@@ -3,21 +3,33 @@
 //! A [`Mesh`] holds cells of the highest dimension only, in blocks of one [`CellKind`]; what a mesh file states with
 //! lower-dimensional elements (boundaries) becomes a [`Tag`] of facets, edges or nodes. Node order within a cell is VTK's.
 
+pub mod adjacency;
 pub mod cell;
+pub mod colour;
 pub mod distance;
 pub mod error;
+pub mod farthest;
 pub mod field;
 pub mod generate;
 pub mod graph;
+pub mod interpolate;
 pub mod mesh;
 pub mod quality;
+pub mod reorder;
+mod shape;
+mod split;
 pub mod tags;
 pub mod topology;
 mod tree;
 
+pub use adjacency::Adjacency;
 pub use cell::{CellKind, Facet};
 pub use error::MeshError;
+pub use farthest::farthest_points;
 pub use field::{Field, Location};
+pub use graph::{EdgeSet, Graph, GraphBuilder};
+pub use interpolate::{Locator, Place};
 pub use mesh::{CellBlock, Mesh};
+pub use quality::QualityReport;
 pub use tags::{FacetId, Tag, TagEntities, Tags};
 pub use topology::FacetLookup;

@@ -10,6 +10,11 @@ pub(crate) struct Aabb {
 impl Aabb {
     const EMPTY: Aabb = Aabb { lo: [f64::INFINITY; 3], hi: [f64::NEG_INFINITY; 3] };
 
+    /// The smallest box around points.
+    pub(crate) fn around(points: impl IntoIterator<Item = [f64; 3]>) -> Self {
+        points.into_iter().fold(Aabb::EMPTY, |b, p| b.join(&Aabb { lo: p, hi: p }))
+    }
+
     fn join(&self, other: &Aabb) -> Self {
         Aabb { lo: std::array::from_fn(|d| self.lo[d].min(other.lo[d])), hi: std::array::from_fn(|d| self.hi[d].max(other.hi[d])) }
     }
@@ -89,4 +94,25 @@ impl BoxTree {
         }
         best
     }
+
+    /// Visits the items in the leaves whose boxes satisfy `meets`; each item's own box is up to the caller.
+    pub(crate) fn visit(&self, meets: impl Fn(&Aabb) -> bool, mut item: impl FnMut(usize)) {
+        let mut stack = vec![0usize];
+        while let Some(k) = stack.pop() {
+            let branch = &self.branches[k];
+            if !meets(&branch.bounds) {
+                continue;
+            }
+            if branch.child == 0 {
+                self.items[branch.start as usize..branch.end as usize].iter().for_each(|&i| item(i as usize));
+            } else {
+                stack.extend([branch.child as usize + 1, branch.child as usize]);
+            }
+        }
+    }
+}
+
+/// A point of one to three coordinates in three dimensions.
+pub(crate) fn lift(p: &[f64]) -> [f64; 3] {
+    std::array::from_fn(|d| p.get(d).copied().unwrap_or(0.0))
 }

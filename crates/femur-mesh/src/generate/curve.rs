@@ -31,7 +31,7 @@ pub struct Hole {
     pub center: [f64; 2],
     /// Longest extent; of a polygon the diameter of the circle through its corners.
     pub diameter: f64,
-    /// Angle of the long axis, or of the first corner, from the x axis, in degrees.
+    /// Angle of the long axis, or of the first corner, from the x axis [deg].
     pub angle: f64,
 }
 

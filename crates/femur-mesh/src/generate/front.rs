@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::f64::consts::PI;
 
 /// Most nodes that a triangulation may have.
-const MAX_NODES: usize = 4_000_000;
+pub(super) const MAX_NODES: usize = 2_000_000;
 /// Least distance to any other point, in parts of the wanted edge length.
 const APART: f64 = 0.8;
 

@@ -1,6 +1,7 @@
 //! Mesh generators: structured, unstructured 2D with holes, mapped 3D.
 
 pub mod block;
+pub mod channel;
 pub mod curve;
 mod front;
 pub mod plate;
@@ -11,6 +12,7 @@ pub mod structured;
 mod triangulate;
 
 pub use block::{BlockSpec, perforated_block};
+pub use channel::{ChannelSpec, channel_with_cylinder};
 pub use curve::{Hole, HoleShape};
 pub use plate::{PlateNames, PlateSpec, plate_with_holes, plate_with_size};
 pub use structured::{box_, rectangle};

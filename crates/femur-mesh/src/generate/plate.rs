@@ -1,9 +1,10 @@
 //! A rectangle with holes in graded triangles: plates, and the channel with a cylinder.
 
 use super::curve::{Hole, Piece};
+use super::front::{MAX_NODES, too_many};
 use super::region::{Region, within};
 use super::size::{SizeField, cuts};
-use super::triangulate::triangulate;
+use super::triangulate::{Triangles, triangulate};
 use crate::topology::{boundary_facets, raise_order, tag_boundary};
 use crate::{CellBlock, CellKind, Mesh, MeshError, TagEntities, Tags};
 
@@ -93,7 +94,10 @@ fn mesh_plate(spec: &PlateSpec, size_at: Option<&dyn Fn([f64; 2]) -> f64>) -> Re
         }
         loops.push(line);
     }
-    let (points, triangles) = triangulate(&Region::new(loops)?, &size)?;
+    if loops.iter().map(Vec::len).sum::<usize>() > MAX_NODES {
+        return Err(too_many());
+    }
+    let Triangles { points, corners: triangles } = triangulate(&Region::new(loops)?, &size)?;
     let mut tags = Tags::default();
     tags.insert(spec.names.cells, None, TagEntities::Cells((0..triangles.len() as u32).collect()));
     let connectivity = triangles.into_iter().flatten().collect();
@@ -115,6 +119,10 @@ fn check(spec: &PlateSpec) -> Result<(), MeshError> {
         if !(value > 0.0 && value.is_finite()) {
             return refuse(name, value, "must be positive");
         }
+    }
+    // A triangulation of edge length h has 2 / (sqrt(3) h^2) nodes per area; the holes take something away, hence the half.
+    if 0.5 * spec.width / spec.size * (spec.height / spec.size) > MAX_NODES as f64 {
+        return Err(too_many());
     }
     if !(spec.refinement > 0.0 && spec.refinement <= 1.0) {
         return refuse("refinement", spec.refinement, "must lie above 0 and not above 1: the edge length at the holes as a part of size");
@@ -252,65 +260,4 @@ fn rectangle_points(width: f64, height: f64, size: &SizeField) -> Vec<[f64; 2]> 
         out.extend(cuts(&at, size, 2).into_iter().map(at));
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::HoleShape;
-    use super::*;
-    use crate::quality;
-
-    fn area(mesh: &Mesh) -> f64 {
-        mesh.cells()
-            .map(|(_, _, n)| {
-                let [a, b, c] = [n[0], n[1], n[2]].map(|n| mesh.point(n as usize));
-                0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-            })
-            .sum()
-    }
-
-    #[test]
-    fn plates_keep_their_angles_and_tags() {
-        let mut state = 1u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
-        for k in 0..60 {
-            let shape = match k % 3 {
-                0 => HoleShape::Circle,
-                1 => HoleShape::Ellipse { aspect: 1.0 + 1.5 * random() },
-                _ => HoleShape::Polygon { corners: 3 + k % 4, rounding: 0.3 },
-            };
-            let diameter = 0.2 + 0.3 * random();
-            let center = [0.12 + diameter / 2.0 + random() * (1.76 - diameter), 0.12 + diameter / 2.0 + random() * (0.76 - diameter)];
-            let hole = Hole { shape, center, diameter, angle: 180.0 * random() };
-            let spec = PlateSpec { width: 2.0, height: 1.0, size: 0.052, refinement: 0.5, holes: vec![hole], order: 2, names: PLATE };
-            let mesh = plate_with_holes(&spec).unwrap();
-            let vertices = mesh.vertices_only().0;
-            let q = quality::report(&vertices);
-            assert!(q.min_angle > 20.0 && q.inverted == 0, "{hole:?}: {q:?}");
-            assert!((600..1500).contains(&vertices.num_nodes()), "{} vertices", vertices.num_nodes());
-            let tagged: usize = ["left", "right", "bottom", "top", "hole"].iter().map(|t| mesh.tag_facets(t).unwrap().len()).sum();
-            assert_eq!(tagged, boundary_facets(&mesh).len());
-            if shape == HoleShape::Circle {
-                for n in mesh.tag_nodes("hole").unwrap() {
-                    let p = mesh.point(n as usize);
-                    assert!(((p[0] - center[0]).hypot(p[1] - center[1]) - diameter / 2.0).abs() < 1e-12);
-                }
-                let exact = 2.0 - std::f64::consts::PI * diameter * diameter / 4.0;
-                assert!((area(&vertices) - exact).abs() < 0.01 * exact);
-            }
-        }
-    }
-
-    #[test]
-    fn holes_that_overlap_or_leave_the_plate_are_refused() {
-        let hole = |x: f64| Hole { shape: HoleShape::Circle, center: [x, 0.5], diameter: 0.3, angle: 0.0 };
-        let spec = |holes| PlateSpec { width: 2.0, height: 1.0, size: 0.1, refinement: 0.5, holes, order: 1, names: PLATE };
-        assert!(plate_with_holes(&spec(vec![hole(0.5), hole(0.7)])).is_err());
-        assert!(plate_with_holes(&spec(vec![hole(0.1)])).is_err());
-        let two = plate_with_holes(&spec(vec![hole(0.5), hole(1.2)])).unwrap();
-        assert!(two.tag_facets("hole_2").unwrap().len() > 5);
-    }
 }

@@ -1,6 +1,7 @@
 //! A plane region bounded by closed loops of points, with a fast test whether a point lies inside.
 
 use crate::MeshError;
+use std::cmp::Ordering;
 
 /// Closed loops, the first around the region, the others around its holes.
 pub(super) struct Region {
@@ -17,7 +18,7 @@ impl Region {
             loops.iter().flat_map(|line| (0..line.len()).map(|k| [line[k], line[(k + 1) % line.len()]])).collect();
         let y = |f: fn(f64, f64) -> f64, init: f64| segments.iter().fold(init, |m, s| f(m, s[0][1]));
         let (y0, y1) = (y(f64::min, f64::INFINITY), y(f64::max, f64::NEG_INFINITY));
-        if y1.is_nan() || y1 <= y0 {
+        if y1.partial_cmp(&y0) != Some(Ordering::Greater) {
             return Err(MeshError::Other("the region to be meshed has no height".into()));
         }
         let count = segments.len().clamp(1, 4096);

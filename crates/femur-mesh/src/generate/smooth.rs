@@ -1,18 +1,18 @@
 //! Moving interior points: towards their neighbours' weighted middle, then to where the worst angle is best.
 
-use super::size::SizeField;
-
 /// Triangles with a smaller angle than this [deg] are worth an optimisation.
 const GOOD_ANGLE: f64 = 33.0;
 
-/// Moves each interior point to the mean of its triangles' centroids, weighted by area over the square of the wanted size.
-pub(super) fn smooth(points: &mut [[f64; 2]], fixed: usize, triangles: &[[u32; 3]], size: &SizeField) {
+/// Moves each interior point to the mean of its triangles' centroids, weighted by area over the square of the wanted size,
+/// which is given at the points.
+pub(super) fn smooth(points: &mut [[f64; 2]], fixed: usize, triangles: &[[u32; 3]], wanted: &[f64]) {
     let mut sum = vec![[0.0; 3]; points.len()];
     for t in triangles {
         let [a, b, c] = t.map(|n| points[n as usize]);
         let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]));
         let center = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
-        let weight = area / size.at(center).powi(2);
+        let size = t.iter().map(|&n| wanted[n as usize]).sum::<f64>() / 3.0;
+        let weight = area / size.powi(2);
         for &n in t {
             let s = &mut sum[n as usize];
             s[0] += weight * center[0];

@@ -1,10 +1,16 @@
 //! Structured rectangles and boxes.
 
+use crate::split::{KUHN, WEDGES};
 use crate::topology::{boundary_facets, raise_order, tag_boundary};
 use crate::{CellBlock, CellKind, Mesh, MeshError, TagEntities, Tags};
 
-/// `[0, extent]^2` in `cells` cells of `kind`: triangle3/6, quad4/8/9. Tags left, right (x), bottom, top (y), body.
+/// A rectangle from the origin to `extent` in `cells` cells of `kind`: triangle3/6, quad4/8/9. Triangles are halves of the grid's
+/// cells with alternating diagonals. Tags: left (x = 0), right, bottom (y = 0), top (facets), body (cells).
+///
+/// # Errors
+/// A length is not positive, a number of cells is zero, the cells are too many or of another kind.
 pub fn rectangle(extent: [f64; 2], cells: [usize; 2], kind: CellKind) -> Result<Mesh, MeshError> {
+    check_grid(&extent, &cells)?;
     let [nx, ny] = cells;
     let at = |i: usize, j: usize| (j * (nx + 1) + i) as u32;
     let mut points = Vec::with_capacity(2 * (nx + 1) * (ny + 1));
@@ -29,9 +35,13 @@ pub fn rectangle(extent: [f64; 2], cells: [usize; 2], kind: CellKind) -> Result<
     finish(Mesh::new(2, points, vec![CellBlock { kind: kind.linear(), connectivity }], Tags::default())?, &extent, kind)
 }
 
-/// `[0, extent]^3` in `cells` bricks of `kind`: tet4/10 (six a brick), hex8/20/27. Tags left, right (x), bottom, top (y), back,
-/// front (z), body.
+/// A box from the origin to `extent` in `cells` bricks of `kind`: hex8/20/27, wedge6/15 (two a brick), tet4/10 (six a brick).
+/// Tags: left (x = 0), right, bottom (y = 0), top, back (z = 0), front (facets), body (cells).
+///
+/// # Errors
+/// A length is not positive, a number of cells is zero, the cells are too many or of another kind.
 pub fn box_(extent: [f64; 3], cells: [usize; 3], kind: CellKind) -> Result<Mesh, MeshError> {
+    check_grid(&extent, &cells)?;
     let [nx, ny, nz] = cells;
     let at = |i: usize, j: usize, k: usize| ((k * (ny + 1) + j) * (nx + 1) + i) as u32;
     let mut points = Vec::with_capacity(3 * (nx + 1) * (ny + 1) * (nz + 1));
@@ -52,25 +62,36 @@ pub fn box_(extent: [f64; 3], cells: [usize; 3], kind: CellKind) -> Result<Mesh,
             }
         }
     }
-    finish(hexes_as(3, points, hexes, kind)?, &extent, kind)
+    finish(hexes_as(points, hexes, kind)?, &extent, kind)
 }
 
-/// Bricks as they are, or each split into six tetrahedra around its diagonal 0-6 (Kuhn), which conforms across bricks of one grid.
-pub(super) fn hexes_as(dim: usize, points: Vec<f64>, hexes: Vec<u32>, kind: CellKind) -> Result<Mesh, MeshError> {
+/// Checks lengths and numbers of cells; node numbers of the finest kind (hex27: eight nodes a cell) must fit into 32 bits.
+pub(super) fn check_grid(extent: &[f64], cells: &[usize]) -> Result<(), MeshError> {
+    let refuse = |parameter: &str, value: String, expected: &str| {
+        Err(MeshError::Parameter { parameter: parameter.into(), value, expected: expected.into() })
+    };
+    if extent.iter().any(|x| !(*x > 0.0 && x.is_finite())) {
+        return refuse("extent", format!("{extent:?}"), "each length must be positive");
+    }
+    if cells.contains(&0) {
+        return refuse("cells", format!("{cells:?}"), "each number must be at least 1");
+    }
+    if cells.iter().map(|&n| n as f64 + 1.0).product::<f64>() > f64::from(u32::MAX) / 8.0 {
+        return refuse("cells", format!("{cells:?}"), "ask for more nodes than can be numbered");
+    }
+    Ok(())
+}
+
+/// Bricks as they are, or each split into two wedges or into six tetrahedra around its diagonal 0-6, which conforms across bricks of
+/// one grid.
+pub(super) fn hexes_as(points: Vec<f64>, hexes: Vec<u32>, kind: CellKind) -> Result<Mesh, MeshError> {
     let connectivity = match kind.linear() {
         CellKind::Hex8 => hexes,
-        CellKind::Tet4 => hexes
-            .chunks_exact(8)
-            .flat_map(|h| {
-                [[0, 1, 2, 6], [0, 2, 3, 6], [0, 3, 7, 6], [0, 7, 4, 6], [0, 4, 5, 6], [0, 5, 1, 6]]
-                    .into_iter()
-                    .flatten()
-                    .map(|n: usize| h[n])
-            })
-            .collect(),
+        CellKind::Tet4 => hexes.chunks_exact(8).flat_map(|h| KUHN.into_iter().flatten().map(|n| h[n])).collect(),
+        CellKind::Wedge6 => hexes.chunks_exact(8).flat_map(|h| WEDGES.into_iter().flatten().map(|n| h[n])).collect(),
         other => return Err(MeshError::Other(format!("a block cannot be made of {other} cells"))),
     };
-    Mesh::new(dim, points, vec![CellBlock { kind: kind.linear(), connectivity }], Tags::default())
+    Mesh::new(3, points, vec![CellBlock { kind: kind.linear(), connectivity }], Tags::default())
 }
 
 fn finish(mut mesh: Mesh, extent: &[f64], kind: CellKind) -> Result<Mesh, MeshError> {
@@ -107,15 +128,30 @@ mod tests {
             };
             assert_eq!(mesh.num_nodes(), nodes, "{kind}");
         }
-        for kind in [CellKind::Hex8, CellKind::Hex20, CellKind::Hex27, CellKind::Tet4, CellKind::Tet10] {
+        use CellKind::*;
+        for (kind, sides) in
+            [(Hex8, [1, 1]), (Hex20, [1, 1]), (Hex27, [1, 1]), (Tet4, [2, 2]), (Tet10, [2, 2]), (Wedge6, [1, 2]), (Wedge15, [1, 2])]
+        {
             let mesh = box_([2.0, 1.0, 1.0], [4, 3, 2], kind).unwrap();
             assert_eq!(quality::report(&mesh).inverted, 0, "{kind}");
-            let per = if kind.linear() == CellKind::Tet4 { 2 } else { 1 };
-            assert_eq!(mesh.tag_facets("right").unwrap().len(), 6 * per, "{kind}");
-            assert_eq!(boundary_facets(&mesh).len(), 2 * (12 + 8 + 6) * per, "{kind}");
+            assert_eq!(mesh.tag_facets("right").unwrap().len(), 6 * sides[0], "{kind}");
+            assert_eq!(mesh.tag_facets("front").unwrap().len(), 12 * sides[1], "{kind}");
+            assert_eq!(boundary_facets(&mesh).len(), 2 * ((8 + 6) * sides[0] + 12 * sides[1]), "{kind}");
+            for (tag, axis, at) in [("left", 0, 0.0), ("top", 1, 1.0), ("back", 2, 0.0), ("front", 2, 1.0)] {
+                assert!(mesh.tag_nodes(tag).unwrap().iter().all(|&n| mesh.point(n as usize)[axis] == at), "{kind} {tag}");
+            }
             if matches!(kind, CellKind::Hex27 | CellKind::Tet10) {
                 assert_eq!(mesh.num_nodes(), 9 * 7 * 5, "{kind}");
             }
         }
+    }
+    #[test]
+    fn senseless_grids_are_refused() {
+        assert!(rectangle([1.0, 0.0], [2, 2], CellKind::Quad4).is_err());
+        assert!(rectangle([1.0, 1.0], [2, 0], CellKind::Quad4).is_err());
+        assert!(rectangle([1.0, 1.0], [2, 2], CellKind::Hex8).is_err());
+        assert!(box_([1.0; 3], [100_000; 3], CellKind::Hex8).is_err());
+        assert!(box_([1.0; 3], [usize::MAX, 1, 1], CellKind::Hex8).is_err());
+        assert!(box_([1.0; 3], [1; 3], CellKind::Pyramid5).is_err());
     }
 }

@@ -24,20 +24,26 @@ impl HasPosition for Vertex {
 const ROUNDS: usize = 6;
 const FINISH: usize = 4;
 
-/// Points and triangles.
-pub(super) type Triangles = (Vec<[f64; 2]>, Vec<[u32; 3]>);
+/// A triangulation.
+pub(super) struct Triangles {
+    /// Those of the region's loops first, in order.
+    pub(super) points: Vec<[f64; 2]>,
+    /// Counter-clockwise.
+    pub(super) corners: Vec<[u32; 3]>,
+}
 
-/// Points (those of the loops first, in order) and counter-clockwise triangles. Every point is in some triangle.
+/// Every interior point of the result is in some triangle.
 pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<Triangles, MeshError> {
     let mut points = front::place(region, size)?;
     let fixed: usize = region.loops.iter().map(Vec::len).sum();
     let mut triangles = delaunay(&points, region)?;
     for round in 0..ROUNDS {
-        if round < ROUNDS / 2 && adapt(&mut points, fixed, &triangles, size) {
+        let mut wanted: Vec<f64> = points.iter().map(|&p| size.at(p)).collect();
+        if round < ROUNDS / 2 && adapt(&mut points, fixed, &triangles, &mut wanted) {
             triangles = delaunay(&points, region)?;
         }
         for _ in 0..3 {
-            smooth(&mut points, fixed, &triangles, size);
+            smooth(&mut points, fixed, &triangles, &wanted);
         }
         triangles = delaunay(&points, region)?;
     }
@@ -48,11 +54,11 @@ pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<Triangles
         triangles = delaunay(&points, region)?;
     }
     drop_unused(&mut points, fixed, &mut triangles);
-    Ok((points, triangles))
+    Ok(Triangles { points, corners: triangles })
 }
 
 /// Removes interior points that crowd and adds one in the middle of each triangle that is too large. True if anything changed.
-fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], size: &SizeField) -> bool {
+fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], wanted: &mut Vec<f64>) -> bool {
     let mut drop = vec![false; points.len()];
     let mut touched = vec![false; points.len()];
     let mut added = Vec::new();
@@ -63,9 +69,9 @@ fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], size:
     for &[a, b] in &sides {
         let (a, b) = (a as usize, b as usize);
         let (p, q) = (points[a], points[b]);
-        let wanted = size.at([0.5 * (p[0] + q[0]), 0.5 * (p[1] + q[1])]);
+        let size = 0.5 * (wanted[a] + wanted[b]);
         // The later number is the interior one where only one is.
-        if b >= fixed && !touched[a] && !touched[b] && (p[0] - q[0]).hypot(p[1] - q[1]) < 0.6 * wanted {
+        if b >= fixed && !touched[a] && !touched[b] && (p[0] - q[0]).hypot(p[1] - q[1]) < 0.6 * size {
             (touched[a], touched[b], drop[b]) = (true, true, true);
         }
     }
@@ -76,20 +82,27 @@ fn adapt(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &[[u32; 3]], size:
         let side = |p: [f64; 2], q: [f64; 2]| (p[0] - q[0]).hypot(p[1] - q[1]);
         // Circumradius: 0.58 of the side of an equilateral triangle.
         let radius = side(a, b) * side(b, c) * side(c, a) / (4.0 * area);
-        if radius > 0.85 * size.at(center) && t.iter().all(|&n| !touched[n as usize]) {
+        let size = t.iter().map(|&n| wanted[n as usize]).sum::<f64>() / 3.0;
+        if radius > 0.85 * size && t.iter().all(|&n| !touched[n as usize]) {
             t.iter().for_each(|&n| touched[n as usize] = true);
-            added.push(center);
+            added.push((center, size));
         }
     }
     let before = points.len();
-    let mut k = 0;
-    points.retain(|_| {
-        k += 1;
-        !drop[k - 1]
-    });
+    keep(points, |k| !drop[k]);
+    keep(wanted, |k| !drop[k]);
     let changed = points.len() < before || !added.is_empty();
-    points.extend(added);
+    points.extend(added.iter().map(|a| a.0));
+    wanted.extend(added.iter().map(|a| a.1));
     changed
+}
+
+fn keep<T>(list: &mut Vec<T>, wanted: impl Fn(usize) -> bool) {
+    let mut k = 0;
+    list.retain(|_| {
+        k += 1;
+        wanted(k - 1)
+    });
 }
 
 /// Points may end outside every triangle where smoothing pushes them over a concave boundary.
@@ -104,11 +117,7 @@ fn drop_unused(points: &mut Vec<[f64; 2]>, fixed: usize, triangles: &mut [[u32; 
             kept += 1;
         }
     }
-    let mut k = 0;
-    points.retain(|_| {
-        k += 1;
-        new[k - 1] != u32::MAX
-    });
+    keep(points, |k| new[k] != u32::MAX);
     triangles.iter_mut().flatten().for_each(|n| *n = new[*n as usize]);
 }
 
