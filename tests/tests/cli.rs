@@ -95,7 +95,7 @@ fn bad_input_is_named_and_nothing_is_lost() {
         }
         assert!(!dir.path().join("x.vtu").exists(), "{change}");
     };
-    refuse("mesh.sise=0.1", &["sise", "size"]);
+    refuse("mesh.sise=0.1", &["mesh.sise", "hint"]);
     refuse("materials.plate.E=-1.0", &["materials.plate.E"]);
     refuse("materials.plate.nu=0.5", &["nu"]);
     refuse("materials.plate.E=soft", &["materials.plate.E"]);

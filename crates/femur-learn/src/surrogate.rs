@@ -93,6 +93,11 @@ impl Surrogate {
         &self.header.plan.task
     }
 
+    /// Paths of the parameters that were sampled in training.
+    pub fn sampled_parameters(&self) -> impl Iterator<Item = &str> {
+        self.header.ranges.keys().map(String::as_str)
+    }
+
     /// A description for `femur info`.
     pub fn describe(&self) -> serde_json::Value {
         serde_json::json!({

@@ -568,7 +568,7 @@ impl Physics for Heat {
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),
             coordinates: true,
-            noise: if steady { 0.0 } else { 0.02 },
+            noise: if steady { 0.0 } else { 0.3 },
             units: setup.units.clone(),
         })
     }

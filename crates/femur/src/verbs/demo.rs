@@ -46,7 +46,7 @@ const FAMILIES: &[DemoFamily] = &[
     },
     DemoFamily {
         name: "plate-heat",
-        short: &["samples.train=60", "samples.valid=3", "samples.test=40", "training.steps=2500", "training.validate_every=500"],
+        short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=4500", "training.validate_every=900"],
         full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=25000", "training.validate_every=2500"],
         field: "temperature",
     },

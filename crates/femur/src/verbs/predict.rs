@@ -8,7 +8,8 @@ use crate::verbs::solve::{UntilInterrupt, check_extension, write};
 use anyhow::Result;
 use femur_dataset::TrajectoryId;
 use femur_learn::Surrogate;
-use femur_sim::{metrics, rollout};
+use femur_sim::case::Table;
+use femur_sim::{Param, metrics, rollout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,15 +20,25 @@ pub(crate) fn model_path(run: &Path) -> PathBuf {
 }
 
 /// Predicts, writes, and with `check` solves too and prints the errors.
-pub fn run(run: &Path, args: &CaseArgs, mesh: Option<&Path>, output: &Path, check: bool, context: &Context) -> Result<ExitCode> {
+pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, check: bool, context: &Context) -> Result<ExitCode> {
     check_extension(output)?;
     let surrogate = Surrogate::load(&model_path(run))?;
     let file = source::case_file(args)?;
     let case = file.nominal()?;
     let physics = source::physics(&case)?;
-    let mesh = source::mesh(&case, mesh)?;
+    let mesh = source::mesh(&case, instead)?;
     source::warn(context, &case, &mesh, physics);
-    let setup = physics.setup(&case, &mesh)?;
+    let mut setup = physics.setup(&case, &mesh)?;
+    if instead.is_none() {
+        // A value that was sampled in training and is fixed here may lie outside its range too.
+        for path in surrogate.sampled_parameters() {
+            if !setup.params.iter().any(|p| p.path == path)
+                && let Some(value) = value_at(&case.root(), path)
+            {
+                setup.params.push(Param { path: path.into(), value });
+            }
+        }
+    }
     claim_learning(&case);
     case.finish()?;
     for line in surrogate.outside_training_range(&setup) {
@@ -70,4 +81,19 @@ pub fn run(run: &Path, args: &CaseArgs, mesh: Option<&Path>, output: &Path, chec
         println!("{json}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The number at a dotted path of a case, `boundary.1.traction.angle`; `None` where there is none.
+fn value_at(table: &Table, path: &str) -> Option<f64> {
+    let (key, rest) = path.split_once('.').map_or((path, None), |(k, r)| (k, Some(r)));
+    let Some(rest) = rest else { return table.opt_f64(key).ok().flatten() };
+    if table.is_table(key) {
+        return value_at(&table.table(key).ok()?, rest);
+    }
+    let (index, rest) = rest.split_once('.').map_or((rest, None), |(i, r)| (i, Some(r)));
+    let index: usize = index.parse().ok()?;
+    match rest {
+        Some(rest) => value_at(table.tables(key).ok()?.get(index)?, rest),
+        None => table.numbers(key).ok()?.get(index).copied(),
+    }
 }
