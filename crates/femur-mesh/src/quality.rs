@@ -10,7 +10,7 @@ use crate::{CellKind, Mesh};
 pub struct CellQuality {
     /// Global cell number.
     pub cell: u32,
-    /// Smallest angle between two straight edges at a vertex [deg].
+    /// Smallest angle between two straight edges at a vertex \[deg\].
     pub min_angle: f64,
     /// Longest over shortest straight edge.
     pub aspect: f64,
@@ -25,9 +25,9 @@ pub struct KindQuality {
     pub kind: CellKind,
     /// Number of its cells.
     pub num_cells: usize,
-    /// Smallest angle [deg].
+    /// Smallest angle \[deg\].
     pub min_angle: f64,
-    /// Mean over the cells of their smallest angle [deg].
+    /// Mean over the cells of their smallest angle \[deg\].
     pub mean_angle: f64,
     /// Largest ratio of edges.
     pub max_aspect: f64,
@@ -38,11 +38,11 @@ pub struct KindQuality {
 /// The shape of a mesh's cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QualityReport {
-    /// Smallest angle between two edges at a vertex [deg]; 180 in a mesh without cells.
+    /// Smallest angle between two edges at a vertex \[deg\]; 180 in a mesh without cells.
     pub min_angle: f64,
     /// The cell that has it.
     pub worst_cell: usize,
-    /// Mean over the cells of their smallest angle [deg].
+    /// Mean over the cells of their smallest angle \[deg\].
     pub mean_angle: f64,
     /// Number of cells that are turned over or flat at some vertex.
     pub inverted: usize,

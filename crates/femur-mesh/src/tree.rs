@@ -68,8 +68,13 @@ impl BoxTree {
     /// The item of least value and that value. `bound` must not exceed the value of any item within a box.
     pub(crate) fn least(&self, bound: impl Fn(&Aabb) -> f64, value: impl Fn(usize) -> f64) -> Option<(usize, f64)> {
         let mut best: Option<(usize, f64)> = None;
-        let mut stack = vec![(0usize, bound(&self.branches[0].bounds))];
-        while let Some((k, low)) = stack.pop() {
+        // Each level halves the items, of which there are at most 2^32, and leaves one branch waiting: the stack cannot overflow.
+        let mut stack = [(0usize, 0.0); 64];
+        stack[0].1 = bound(&self.branches[0].bounds);
+        let mut height = 1;
+        while height > 0 {
+            height -= 1;
+            let (k, low) = stack[height];
             if best.is_some_and(|(_, v)| low > v) {
                 continue;
             }
@@ -83,13 +88,10 @@ impl BoxTree {
                 }
             } else {
                 let child = branch.child as usize;
-                let (a, b) = (bound(&self.branches[child].bounds), bound(&self.branches[child + 1].bounds));
+                let (a, b) = ((child, bound(&self.branches[child].bounds)), (child + 1, bound(&self.branches[child + 1].bounds)));
                 // The nearer child last: it is popped first.
-                if a <= b {
-                    stack.extend([(child + 1, b), (child, a)]);
-                } else {
-                    stack.extend([(child, a), (child + 1, b)]);
-                }
+                (stack[height], stack[height + 1]) = if a.1 <= b.1 { (b, a) } else { (a, b) };
+                height += 2;
             }
         }
         best

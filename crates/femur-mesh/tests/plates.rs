@@ -80,7 +80,7 @@ fn off_curve(hole: &Hole, p: &[f64]) -> f64 {
 #[test]
 fn random_plates() {
     let mut random = Random(7);
-    for k in 0..150 {
+    for k in 0..120 {
         let hole = random.hole(k);
         let mesh = plate_with_holes(&spec(vec![hole], 0.0625, 2)).unwrap();
         let quality = quality::report(&mesh);
@@ -109,6 +109,40 @@ fn random_plates() {
         assert!((length("left") - 1.0).abs() < 1e-12 && (length("top") - 2.0).abs() < 1e-12);
         assert_eq!(mesh.tag_cells("plate").unwrap().len(), mesh.num_cells());
     }
+}
+
+/// Anything that is not refused is meshed well: many shapes at once, tiny gaps, coarse and fine.
+#[test]
+fn wild_plates() {
+    let mut random = Random(99);
+    let mut meshed = 0;
+    for _ in 0..70 {
+        let holes: Vec<Hole> = (0..1 + (4.0 * random.next()) as usize)
+            .map(|_| {
+                let shape = match (3.0 * random.next()) as usize {
+                    0 => HoleShape::Circle,
+                    1 => HoleShape::Ellipse { aspect: 1.0 + 9.0 * random.next() * random.next() },
+                    // Every fifth is sharp; those next to 1 have hardly any straight side left.
+                    _ => {
+                        HoleShape::Polygon { corners: 3 + (5.0 * random.next()) as usize, rounding: (1.25 * random.next() - 0.25).max(0.0) }
+                    }
+                };
+                let diameter = 0.02 + 0.5 * random.next() * random.next();
+                Hole { shape, center: [2.0 * random.next(), random.next()], diameter, angle: 360.0 * random.next() }
+            })
+            .collect();
+        let spec = PlateSpec { refinement: random.between(0.2, 1.0), ..spec(holes, 0.04 + 0.26 * random.next() * random.next(), 2) };
+        match plate_with_holes(&spec) {
+            Ok(mesh) => {
+                let quality = quality::report(&mesh);
+                assert!(quality.min_angle > 20.0 && quality.inverted == 0, "{spec:?}: {quality:?}");
+                meshed += 1;
+            }
+            Err(MeshError::Parameter { .. }) => {}
+            Err(other) => panic!("{spec:?}: {other}"),
+        }
+    }
+    assert!(meshed > 30, "{meshed}");
 }
 
 #[test]

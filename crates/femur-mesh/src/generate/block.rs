@@ -179,9 +179,8 @@ mod tests {
             {
                 let spec = BlockSpec { extent, center, radius, cells: [6, 4, 2], kind };
                 let mesh = perforated_block(&spec).unwrap();
-                // The parts of a split brick are sharper than the brick.
-                let least = if kind.linear() == Hex8 { 15.0 } else { 5.0 };
-                assert!(quality::report(&mesh).min_angle > least, "{kind}: {:?}", quality::report(&mesh));
+                let quality = quality::report(&mesh).kinds[0];
+                assert!(quality.min_mean_ratio > 0.05, "{quality:?}");
                 let mut tagged: Vec<_> = ["left", "right", "bottom", "top", "back", "front", "hole"]
                     .iter()
                     .flat_map(|t| mesh.tag_facets(t).unwrap())

@@ -31,13 +31,13 @@ pub struct Hole {
     pub center: [f64; 2],
     /// Longest extent; of a polygon the diameter of the circle through its corners.
     pub diameter: f64,
-    /// Angle of the long axis, or of the first corner, from the x axis [deg].
+    /// Angle of the long axis, or of the first corner, from the x axis \[deg\].
     pub angle: f64,
 }
 
 /// A smooth piece of a curve.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Piece {
+enum Piece {
     Line {
         a: [f64; 2],
         b: [f64; 2],
@@ -55,7 +55,7 @@ pub(super) enum Piece {
 
 impl Piece {
     /// The point at `s` in [0, 1] of the parameter (for an ellipse not the arc length).
-    pub(super) fn point(&self, s: f64) -> [f64; 2] {
+    fn point(&self, s: f64) -> [f64; 2] {
         match *self {
             Piece::Line { a, b } => [a[0] + s * (b[0] - a[0]), a[1] + s * (b[1] - a[1])],
             Piece::Arc { center, rx, ry, turn, from, to } => {
@@ -68,7 +68,7 @@ impl Piece {
     }
 
     /// Radius of curvature at `s`; infinite on a line.
-    pub(super) fn radius(&self, s: f64) -> f64 {
+    fn radius(&self, s: f64) -> f64 {
         match *self {
             Piece::Line { .. } => f64::INFINITY,
             Piece::Arc { rx, ry, from, to, .. } => {
@@ -78,19 +78,61 @@ impl Piece {
         }
     }
 
-    /// Angle by which the tangent turns along the piece [rad].
-    pub(super) fn turning(&self) -> f64 {
-        match *self {
-            Piece::Line { .. } => 0.0,
-            // Of ellipses only whole quarters occur, and those turn by a right angle as a circle's do.
-            Piece::Arc { from, to, .. } => to - from,
+    /// Length, of an arc by short chords.
+    fn length(&self) -> f64 {
+        const CHORDS: usize = 64;
+        let s = |k: usize| k as f64 / CHORDS as f64;
+        (0..CHORDS)
+            .map(|k| {
+                let (p, q) = (self.point(s(k)), self.point(s(k + 1)));
+                (p[0] - q[0]).hypot(p[1] - q[1])
+            })
+            .sum()
+    }
+}
+
+/// The closed curve around a hole, counter-clockwise, with a parameter from 0 to 1 that grows about as the length does.
+pub(super) struct Outline {
+    pieces: Vec<Piece>,
+    /// Parameters of the pieces' ends: 0, ..., 1.
+    pub(super) ends: Vec<f64>,
+}
+
+impl Outline {
+    pub(super) fn new(hole: &Hole) -> Self {
+        let pieces = hole.pieces();
+        let lengths: Vec<f64> = pieces.iter().map(Piece::length).collect();
+        let total: f64 = lengths.iter().sum();
+        let mut ends = vec![0.0];
+        for length in &lengths {
+            ends.push(ends[ends.len() - 1] + length / total);
         }
+        let last = ends.len() - 1;
+        ends[last] = 1.0;
+        Outline { pieces, ends }
+    }
+
+    fn piece(&self, s: f64) -> (&Piece, f64) {
+        let s = s.rem_euclid(1.0);
+        let k = self.ends.partition_point(|e| *e <= s).clamp(1, self.pieces.len());
+        (&self.pieces[k - 1], (s - self.ends[k - 1]) / (self.ends[k] - self.ends[k - 1]))
+    }
+
+    pub(super) fn point(&self, s: f64) -> [f64; 2] {
+        let (piece, s) = self.piece(s);
+        piece.point(s)
+    }
+
+    /// Radius of curvature; infinite on a line.
+    pub(super) fn radius(&self, s: f64) -> f64 {
+        let (piece, s) = self.piece(s);
+        piece.radius(s)
     }
 }
 
 impl Hole {
     /// The pieces, counter-clockwise.
-    pub(super) fn pieces(&self) -> Vec<Piece> {
+    fn pieces(&self) -> Vec<Piece> {
         let r = self.diameter / 2.0;
         let turn = self.angle.to_radians();
         let whole = |ry: f64| {

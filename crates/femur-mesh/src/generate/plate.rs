@@ -1,6 +1,6 @@
 //! A rectangle with holes in graded triangles: plates, and the channel with a cylinder.
 
-use super::curve::{Hole, Piece};
+use super::curve::{Hole, Outline};
 use super::front::{MAX_NODES, too_many};
 use super::region::{Region, within};
 use super::size::{SizeField, cuts};
@@ -54,14 +54,13 @@ pub const CHANNEL: PlateNames =
 const MAX_TURN: f64 = 0.65;
 /// Least number of edges along the diameter of a hole: however coarse the plate, a circle keeps some 22 edges.
 const EDGES_PER_DIAMETER: f64 = 7.0;
-/// Points at which each piece of a hole is looked at before it is meshed.
+/// Points at which each smooth piece of an outline is looked at before it is meshed.
 const SAMPLES: usize = 48;
 
-/// Where a boundary point lies: on which hole, piece and at which parameter.
+/// Where a boundary point lies: around which hole, and at which parameter.
 #[derive(Clone, Copy)]
 struct OnCurve {
     hole: usize,
-    piece: usize,
     s: f64,
 }
 
@@ -79,20 +78,15 @@ pub fn plate_with_size(spec: &PlateSpec, size_at: &dyn Fn([f64; 2]) -> f64) -> R
 
 fn mesh_plate(spec: &PlateSpec, size_at: Option<&dyn Fn([f64; 2]) -> f64>) -> Result<Mesh, MeshError> {
     check(spec)?;
-    let pieces: Vec<Vec<Piece>> = spec.holes.iter().map(Hole::pieces).collect();
-    let size = size_field(spec, &pieces, size_at)?;
+    let outlines: Vec<Outline> = spec.holes.iter().map(Outline::new).collect();
+    let size = size_field(spec, &outlines, size_at)?;
     let mut loops = vec![rectangle_points(spec.width, spec.height, &size)];
     let corner_count = loops[0].len();
     let mut on_curve: Vec<OnCurve> = Vec::new();
-    for (hole, list) in pieces.iter().enumerate() {
-        let mut line = Vec::new();
-        for (k, piece) in list.iter().enumerate() {
-            for s in cuts(&|s| piece.point(s), &size, (piece.turning() / MAX_TURN).ceil() as usize) {
-                line.push(piece.point(s));
-                on_curve.push(OnCurve { hole, piece: k, s });
-            }
-        }
-        loops.push(line);
+    for (hole, outline) in outlines.iter().enumerate() {
+        let cuts = cuts(&|s| outline.point(s), &size, &outline.ends);
+        loops.push(cuts.iter().map(|&s| outline.point(s)).collect());
+        on_curve.extend(cuts.iter().map(|&s| OnCurve { hole, s }));
     }
     if loops.iter().map(Vec::len).sum::<usize>() > MAX_NODES {
         return Err(too_many());
@@ -106,7 +100,7 @@ fn mesh_plate(spec: &PlateSpec, size_at: Option<&dyn Fn([f64; 2]) -> f64>) -> Re
     tag(&mut mesh, spec, &curve);
     if spec.order == 2 {
         mesh = raise_order(&mesh, |_| CellKind::Triangle6)?;
-        snap_midside(&mut mesh, &curve, &pieces)?;
+        snap_midside(&mut mesh, &curve, &outlines)?;
     }
     Ok(mesh)
 }
@@ -134,15 +128,19 @@ fn check(spec: &PlateSpec) -> Result<(), MeshError> {
 }
 
 /// The size field: small at the holes, smaller where they curve or where little room is left between them.
-fn size_field<'a>(spec: &PlateSpec, pieces: &[Vec<Piece>], user: Option<&'a dyn Fn([f64; 2]) -> f64>) -> Result<SizeField<'a>, MeshError> {
-    let lines: Vec<Vec<[f64; 2]>> =
-        pieces.iter().map(|list| list.iter().flat_map(|p| (0..SAMPLES).map(|k| p.point(k as f64 / SAMPLES as f64))).collect()).collect();
+fn size_field<'a>(spec: &PlateSpec, outlines: &[Outline], user: Option<&'a dyn Fn([f64; 2]) -> f64>) -> Result<SizeField<'a>, MeshError> {
+    // A steady number of samples on each piece, so that small roundings are seen.
+    let samples: Vec<Vec<f64>> = outlines
+        .iter()
+        .map(|o| o.ends.windows(2).flat_map(|e| (0..SAMPLES).map(move |k| e[0] + (e[1] - e[0]) * k as f64 / SAMPLES as f64)).collect())
+        .collect();
+    let lines: Vec<Vec<[f64; 2]>> = samples.iter().zip(outlines).map(|(list, o)| list.iter().map(|&s| o.point(s)).collect()).collect();
     let room = clearances(spec, &lines)?;
     let mut sources = Vec::new();
     for (h, hole) in spec.holes.iter().enumerate() {
         let wanted = (spec.size * spec.refinement).min(hole.diameter / EDGES_PER_DIAMETER);
         for (k, p) in lines[h].iter().enumerate() {
-            let turn = MAX_TURN * pieces[h][k / SAMPLES].radius((k % SAMPLES) as f64 / SAMPLES as f64);
+            let turn = MAX_TURN * outlines[h].radius(samples[h][k]);
             // Not below a thousandth of the hole: the tips of very flat ellipses and near-sharp corners are given up.
             sources.push([p[0], p[1], wanted.min(turn).min(0.7 * room[h][k]).max(1e-3 * hole.diameter)]);
         }
@@ -226,26 +224,16 @@ fn tag(mesh: &mut Mesh, spec: &PlateSpec, curve: &dyn Fn(u32) -> Option<OnCurve>
     }
 }
 
-/// Puts the midside nodes of boundary edges on the curve, halfway in the curve's parameter.
-fn snap_midside(mesh: &mut Mesh, curve: &dyn Fn(u32) -> Option<OnCurve>, pieces: &[Vec<Piece>]) -> Result<(), MeshError> {
+/// Puts the midside nodes of the holes' edges on the curve, halfway in its parameter.
+fn snap_midside(mesh: &mut Mesh, curve: &dyn Fn(u32) -> Option<OnCurve>, outlines: &[Outline]) -> Result<(), MeshError> {
     for f in boundary_facets(mesh) {
         let (_, nodes) = mesh.facet_nodes(f);
-        let (Some(mut a), Some(mut b)) = (curve(nodes[0]), curve(nodes[1])) else { continue };
-        let list = &pieces[a.hole];
-        // The facet runs against the hole's direction; bring it along, and let the end of a piece be its s = 1.
-        if (a.piece, a.s) > (b.piece, b.s) {
-            std::mem::swap(&mut a, &mut b);
-        }
-        let wraps = a.piece == 0 && a.s == 0.0 && b.piece + 1 == list.len() && (list.len() > 2 || b.s > 0.5);
-        let (start, end) = if wraps {
-            (b, 1.0)
-        } else if a.piece == b.piece {
-            (a, b.s)
-        } else {
-            (a, 1.0)
-        };
-        let middle = 2 * nodes[2] as usize;
-        mesh.points[middle..middle + 2].copy_from_slice(&list[start.piece].point(0.5 * (start.s + end)));
+        let (Some(a), Some(b)) = (curve(nodes[0]), curve(nodes[1])) else { continue };
+        // An edge is a small part of its outline: where the parameters are far apart, it crosses the start.
+        let wrap = if (a.s - b.s).abs() > 0.5 { 0.5 } else { 0.0 };
+        let middle = outlines[a.hole].point(0.5 * (a.s + b.s) + wrap);
+        let at = 2 * nodes[2] as usize;
+        mesh.points[at..at + 2].copy_from_slice(&middle);
     }
     mesh.check()
 }
@@ -257,7 +245,7 @@ fn rectangle_points(width: f64, height: f64, size: &SizeField) -> Vec<[f64; 2]> 
     for k in 0..4 {
         let (a, b) = (corners[k], corners[(k + 1) % 4]);
         let at = |s: f64| [a[0] + s * (b[0] - a[0]), a[1] + s * (b[1] - a[1])];
-        out.extend(cuts(&at, size, 2).into_iter().map(at));
+        out.extend(cuts(&at, size, &[0.0, 1.0]).into_iter().map(at));
     }
     out
 }

@@ -73,7 +73,7 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
         femur_version: env!("CARGO_PKG_VERSION").into(),
     };
     let builder = if resume { DatasetBuilder::resume(output, spec)? } else { DatasetBuilder::create(output, spec)? };
-    let options = WriteOptions { double: nominal.output.precision == Precision::F64, compress: nominal.output.compress };
+    let options = write_options(&nominal);
     let mut work: Vec<Base> = Vec::new();
     let mut total = 0;
     for (split, count) in [(Split::Train, samples.train), (Split::Valid, samples.valid), (Split::Test, samples.test)] {
@@ -163,6 +163,11 @@ fn mesh_varies(file: &CaseFile) -> Result<bool> {
 /// Whether the mesh differs between the variants of one base case.
 fn variant_changes_mesh(file: &CaseFile) -> Result<bool> {
     Ok(file.ranges()?.iter().any(|r| r.path.starts_with("mesh.") && r.per == Per::Variant))
+}
+
+/// How the case wants its files written.
+pub(crate) fn write_options(case: &Case) -> WriteOptions {
+    WriteOptions { double: case.output.precision == Precision::F64, compress: case.output.compress }
 }
 
 /// What is known of a run beside its fields: for the file's provenance.

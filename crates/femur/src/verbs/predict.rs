@@ -3,7 +3,7 @@
 use crate::cli::CaseArgs;
 use crate::context::Context;
 use crate::source;
-use crate::verbs::generate::{claim_learning, meta_of};
+use crate::verbs::generate::{claim_learning, meta_of, write_options};
 use crate::verbs::solve::{UntilInterrupt, check_extension, write};
 use anyhow::Result;
 use femur_dataset::TrajectoryId;
@@ -49,7 +49,7 @@ pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, c
     let mut prediction = rollout(&mut simulator, &mut UntilInterrupt)?;
     let seconds = start.elapsed().as_secs_f64();
     crate::derive::add_derived(&mut prediction);
-    write(output, &prediction, &meta_of(&case, TrajectoryId::single(), seconds), context)?;
+    write(output, &prediction, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
     let mut json = serde_json::json!({"output": output, "nodes": prediction.setup.mesh.num_nodes(), "steps": prediction.states.len(), "seconds": seconds});
     if !context.json() {
         println!("predicted {} nodes, {} step(s) in {seconds:.3} s", prediction.setup.mesh.num_nodes(), prediction.states.len());

@@ -3,9 +3,9 @@
 use crate::cli::CaseArgs;
 use crate::context::{Context, interrupted};
 use crate::source;
-use crate::verbs::generate::{claim_learning, meta_of};
+use crate::verbs::generate::{claim_learning, meta_of, write_options};
 use anyhow::{Context as _, Result, bail};
-use femur_dataset::TrajectoryId;
+use femur_dataset::{TrajectoryId, WriteOptions};
 use femur_sim::{Observer, SimError, State, Trajectory, rollout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Contex
     case.finish()?;
     let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
     let seconds = start.elapsed().as_secs_f64();
-    write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), context)?;
+    write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
     context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
     print_summary(&trajectory, output, seconds, context);
     Ok(ExitCode::SUCCESS)
@@ -49,12 +49,18 @@ pub(crate) fn check_extension(output: &Path) -> Result<()> {
 }
 
 /// Writes a trajectory as .vtkhdf or as .vtu; of a transient one every step goes to NAME_0000.vtu ... with NAME.pvd.
-pub(crate) fn write(output: &Path, trajectory: &Trajectory, meta: &femur_dataset::TrajectoryMeta, context: &Context) -> Result<()> {
+pub(crate) fn write(
+    output: &Path,
+    trajectory: &Trajectory,
+    meta: &femur_dataset::TrajectoryMeta,
+    options: &WriteOptions,
+    context: &Context,
+) -> Result<()> {
     if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     if output.extension().is_some_and(|e| e == "vtkhdf") {
-        femur_dataset::write_trajectory(output, trajectory, meta, &femur_dataset::WriteOptions::default())?;
+        femur_dataset::write_trajectory(output, trajectory, meta, options)?;
     } else {
         crate::export::write_trajectory_vtu(output, trajectory)?;
     }
