@@ -47,14 +47,12 @@ fn trajectory(mesh: Mesh, steps: usize, seed: f32) -> Trajectory {
         params: vec![Param { path: "mesh.hole.x".into(), value: 0.3 }, Param { path: "boundary.1.traction".into(), value: 7.0 }],
         times: states.iter().map(|s| s.time).collect(),
         initial: (steps > 1).then(|| states[0].clone()),
+        initial_responses: if steps > 1 { vec![states[0].fields[1..3].to_vec()] } else { Vec::new() },
         singular: vec![Disc { center: vec![0.0; dim], radius: 0.1 }],
         mesh: Arc::new(mesh),
     };
-    let unit_responses = if steps == 1 {
-        vec![UnitResponse { load: "right.traction.x".into(), fields: states[0].fields[1..3].to_vec() }]
-    } else {
-        Vec::new()
-    };
+    let responses = states.iter().map(|s| s.fields[1..3].to_vec()).collect();
+    let unit_responses = vec![UnitResponse { load: "right.traction.x".into(), steps: responses }];
     let log = SolverLog { newton_iters: vec![1; steps], residual: vec![1e-12; steps], ..SolverLog::default() };
     Trajectory { setup, states, unit_responses, log }
 }

@@ -66,6 +66,7 @@ impl Plan {
         let training = TrainingConfig::from_table(&case.table("training"), case.seed)?;
         let t = case.table("learning");
         task.noise = t.f64_or("noise", task.noise)?;
+        task.unroll = t.usize_or("unroll", task.unroll)?;
         task.coordinates = t.bool_or("coordinates", task.coordinates)?;
         task.distance_scale = t.positive_or("distance_scale", task.distance_scale)?;
         if !t.bool_or("distances", true)? {

@@ -2,9 +2,10 @@
 
 use crate::LearnError;
 use crate::ops::Adjacency;
+use femur_mesh::Field;
 use femur_mesh::distance::to_tag;
 use femur_mesh::graph::{GraphBuilder, MeshEdges};
-use femur_sim::{LearningTask, NodeType, Setup, State};
+use femur_sim::{LearningTask, NodeType, Setup, Target};
 use std::sync::Arc;
 
 /// What does not change in time: raw features, before they are normalised.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct StaticGraph {
     /// Edges.
     pub(crate) graph: Arc<Adjacency>,
-    /// `[edges, edge_width]`: relative position over the mean edge length, its norm.
+    /// `[edges, dim + 1]`: relative position over the mean edge length, its norm.
     pub(crate) edges: Vec<f32>,
     /// `[n, static_width]`.
     pub(crate) nodes: Vec<f32>,
@@ -29,14 +30,33 @@ pub(crate) fn static_width(task: &LearningTask) -> usize {
 
 /// Width of the features that change in time: inputs at the node and over the body, prescribed values, the state.
 pub(crate) fn dynamic_width(task: &LearningTask) -> usize {
-    let inputs: usize = task.inputs.iter().map(|i| 2 * i.1).sum();
-    let state: usize = task.targets.iter().filter(|t| task.state_inputs.contains(&t.field)).map(|t| 2 * t.components.len()).sum();
-    inputs + state
+    let inputs: usize = read_inputs(task).map(|i| 2 * i.1).sum();
+    let held = if task.linear_in.is_empty() { dynamic_edge_width(task) } else { 0 };
+    inputs + held + dynamic_edge_width(task)
 }
+
+/// Inputs that the network reads: where responses to unit loads are learnt, how large the loads are must not matter.
+pub(crate) fn read_inputs(task: &LearningTask) -> impl Iterator<Item = &(String, usize)> {
+    task.inputs.iter().filter(|i| task.linear_in.is_empty() || !task.load_inputs.contains(&i.0))
+}
+
+/// What a network predicts and, over time, is fed with: the target fields of each channel. A channel is the response to one load where
+/// the task is linear, else there is one, the state itself. Empty before the one step of a steady problem.
+pub(crate) type Channels = Vec<Vec<Field>>;
 
 /// Width of the edge features.
 pub(crate) fn edge_width(task: &LearningTask) -> usize {
-    task.dim + 1
+    task.dim + 1 + dynamic_edge_width(task)
+}
+
+/// Width of the edge features that change in time: the differences of the state along the edge.
+pub(crate) fn dynamic_edge_width(task: &LearningTask) -> usize {
+    fed_back(task).map(|t| t.1.components.len()).sum::<usize>() * task.linear_in.len().max(1)
+}
+
+/// Targets whose last values are an input, with their places among the targets.
+fn fed_back(task: &LearningTask) -> impl Iterator<Item = (usize, &Target)> {
+    task.targets.iter().enumerate().filter(|t| task.state_inputs.contains(&t.1.field))
 }
 
 impl StaticGraph {
@@ -94,11 +114,26 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Features that change in time, `[n, dynamic_width]`, for the step that leads to output time `step`.
-pub(crate) fn dynamic(task: &LearningTask, setup: &Setup, step: usize, state: Option<&State>) -> Result<Vec<f64>, LearnError> {
+/// What changes in time: raw features, before they are normalised.
+pub(crate) struct Dynamic {
+    /// `[n, dynamic_width]`.
+    pub(crate) nodes: Vec<f64>,
+    /// `[edges, dynamic_edge_width]`.
+    pub(crate) edges: Vec<f64>,
+}
+
+impl Dynamic {
+    /// For the step that leads to output time `step`.
+    pub(crate) fn new(task: &LearningTask, setup: &Setup, graph: &StaticGraph, step: usize, fed: &Channels) -> Result<Self, LearnError> {
+        Ok(Dynamic { nodes: dynamic_nodes(task, setup, step, fed)?, edges: dynamic_edges(task, &graph.graph, fed) })
+    }
+}
+
+/// Inputs at the node and over the body, what is fed back, prescribed values.
+pub(crate) fn dynamic_nodes(task: &LearningTask, setup: &Setup, step: usize, fed: &Channels) -> Result<Vec<f64>, LearnError> {
     let n = setup.mesh.num_nodes();
     let mut columns: Vec<Vec<f64>> = Vec::new();
-    for (name, width) in &task.inputs {
+    for (name, width) in read_inputs(task) {
         let input = setup.input(name).filter(|i| i.components.len() == *width).ok_or_else(|| LearnError::Mismatch {
             what: format!("the model reads the input `{name}` with {width} component(s), which this case does not give"),
             hint: "use a case of the same kind as the training cases".into(),
@@ -113,14 +148,15 @@ pub(crate) fn dynamic(task: &LearningTask, setup: &Setup, step: usize, state: Op
             columns.push(vec![mean; n]);
         }
     }
-    for target in task.targets.iter().filter(|t| task.state_inputs.contains(&t.field)) {
+    for (j, target) in fed_back(task) {
         let c = target.components.len();
-        let field = state.and_then(|s| s.field(&target.field)).ok_or_else(|| LearnError::Mismatch {
-            what: format!("the model reads the state field `{}`, which is not there", target.field),
-            hint: "use a case of the same kind as the training cases".into(),
-        })?;
+        for channel in fed {
+            columns.extend((0..c).map(|k| channel[j].values.iter().skip(k).step_by(c).copied().collect::<Vec<f64>>()));
+        }
+        if !task.linear_in.is_empty() {
+            continue;
+        }
         for k in 0..c {
-            columns.push(field.values.iter().skip(k).step_by(c).copied().collect());
             // Mean of the values that the script holds: it drives the body.
             let held: Vec<f64> = setup.prescribed(&target.field).map_or_else(Vec::new, |p| {
                 let values = p.at_step(step);
@@ -130,4 +166,22 @@ pub(crate) fn dynamic(task: &LearningTask, setup: &Setup, step: usize, state: Op
         }
     }
     Ok((0..n).flat_map(|i| columns.iter().map(move |c| c[i])).collect())
+}
+
+/// Differences of what is fed back along each edge (sender's value less the receiver's), `[edges, dynamic_edge_width]`: what flows
+/// between neighbours is small beside the values themselves, so a network sees it better when it is given.
+fn dynamic_edges(task: &LearningTask, graph: &Adjacency, fed: &Channels) -> Vec<f64> {
+    let fields: Vec<&Field> = fed_back(task).flat_map(|(j, _)| fed.iter().map(move |channel| &channel[j])).collect();
+    let mut out = Vec::with_capacity(graph.senders.len() * dynamic_edge_width(task));
+    for (&s, &r) in graph.senders.iter().zip(&graph.receivers) {
+        for field in &fields {
+            out.extend(field.at(s as usize).iter().zip(field.at(r as usize)).map(|(s, r)| s - r));
+        }
+    }
+    out
+}
+
+/// The target fields among `fields`, in the task's order; `None` where one lacks.
+pub(crate) fn target_fields(task: &LearningTask, fields: &[Field]) -> Option<Vec<Field>> {
+    task.targets.iter().map(|t| fields.iter().find(|f| f.name == t.field && f.components == t.components).cloned()).collect()
 }

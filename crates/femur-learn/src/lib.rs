@@ -5,6 +5,7 @@
 mod config;
 mod error;
 mod features;
+mod kernels;
 mod model_file;
 pub mod models;
 mod normalise;

@@ -2,20 +2,21 @@
 
 use crate::LearnError;
 use crate::config::Plan;
-use crate::features::{StaticGraph, dynamic, dynamic_width};
+use crate::features::{Channels, Dynamic, StaticGraph, dynamic_edge_width, dynamic_width, target_fields};
 use crate::normalise::Accumulator;
-use crate::params::normal;
-use crate::surrogate::Header;
+use crate::params::{Vars, normal, unit};
+use crate::surrogate::{Header, Surrogate};
 use femur_mesh::Field;
-use femur_sim::{NodeType, State, Trajectory, Update};
+use femur_sim::{LearningTask, NodeType, Trajectory, Update};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 use std::collections::BTreeMap;
 
 /// Weight of the loss within a disc around a singular point, where the truth itself does not converge.
 const SINGULAR_WEIGHT: f64 = 0.1;
 
 /// Features that change in time, normalised targets, and the weight of each output.
-pub(crate) type Sample = (Vec<f64>, Vec<f32>, Vec<f32>);
+pub(crate) type Sample = (Dynamic, Vec<f32>, Vec<f32>);
 
 /// A trajectory with what does not change over its steps.
 pub(crate) struct Example {
@@ -37,72 +38,88 @@ impl Example {
         self.truth.states.len() - usize::from(!self.truth.setup.is_steady())
     }
 
-    /// Raw targets `[n, channels components]` of a step, from `state` (which may carry noise).
-    fn targets(&self, plan: &Plan, step: usize, state: Option<&State>) -> Result<Vec<f64>, LearnError> {
-        let task = &plan.task;
-        let missing = |name: &str| LearnError::Mismatch {
-            what: format!("the dataset lacks `{name}`"),
-            hint: "generate it again, or set [learning] linear = false".into(),
+    /// The exact channels at an output time.
+    fn channels(&self, task: &LearningTask, step: usize) -> Result<Channels, LearnError> {
+        let pick = |name: &str, fields: Option<&Vec<Field>>| {
+            fields.and_then(|f| target_fields(task, f)).ok_or_else(|| LearnError::Mismatch {
+                what: format!(
+                    "the dataset lacks {name} (fields {})",
+                    task.targets.iter().map(|t| &*t.field).collect::<Vec<_>>().join(", ")
+                ),
+                hint: "generate it again, or set [learning] linear = false".into(),
+            })
         };
-        let mut sources: Vec<Vec<&Field>> = Vec::new();
         if task.linear_in.is_empty() {
-            let exact = &self.truth.states[step];
-            sources.push(task.targets.iter().map(|t| exact.field(&t.field).ok_or_else(|| missing(&t.field))).collect::<Result<_, _>>()?);
+            return Ok(vec![pick("a state", self.truth.states.get(step).map(|s| &s.fields))?]);
         }
-        for load in &task.linear_in {
-            let response = self.truth.unit_responses.iter().find(|r| r.load == *load).ok_or_else(|| missing(load))?;
-            let fields = task.targets.iter().map(|t| response.fields.iter().find(|f| f.name == t.field).ok_or_else(|| missing(&t.field)));
-            sources.push(fields.collect::<Result<_, _>>()?);
-        }
+        let find = |load: &String| self.truth.unit_responses.iter().find(|r| r.load == *load).and_then(|r| r.steps.get(step));
+        task.linear_in.iter().map(|load| pick(&format!("the response to `{load}`"), find(load))).collect()
+    }
+
+    /// What the step to output time `step` is fed with: nothing for a steady problem.
+    fn fed(&self, task: &LearningTask, step: usize) -> Result<Channels, LearnError> {
+        if self.truth.setup.is_steady() { Ok(Vec::new()) } else { self.channels(task, step - 1) }
+    }
+
+    /// Raw targets `[n, channels components]` of a step, from what it is fed with (which may carry noise).
+    fn targets(&self, task: &LearningTask, step: usize, fed: &Channels) -> Result<Vec<f64>, LearnError> {
+        let exact = self.channels(task, step)?;
         let mut out = Vec::new();
         for i in 0..self.graph.n {
-            for fields in &sources {
-                for (t, field) in task.targets.iter().zip(fields) {
-                    let before = (t.update == Update::Delta).then(|| state.and_then(|s| s.field(&t.field))).flatten();
-                    for (c, v) in field.at(i).iter().enumerate() {
-                        out.push(v - before.map_or(0.0, |b| b.at(i)[c]));
-                    }
+            for (k, fields) in exact.iter().enumerate() {
+                for (j, (t, field)) in task.targets.iter().zip(fields).enumerate() {
+                    let before = fed.get(k).filter(|_| t.update == Update::Delta).map(|f| f[j].at(i));
+                    out.extend(field.at(i).iter().enumerate().map(|(c, v)| v - before.map_or(0.0, |b| b[c])));
                 }
             }
         }
         Ok(out)
     }
 
-    /// Features that change in time, normalised targets, and the weight of each output, for one step with noise on the state.
-    pub(crate) fn sample(&self, header: &Header, pick: usize, rng: &mut ChaCha8Rng) -> Result<Sample, LearnError> {
-        let plan = &header.plan;
-        let setup = &self.truth.setup;
-        let step = pick + usize::from(!setup.is_steady());
-        let mut state = step.checked_sub(1).filter(|_| !setup.is_steady()).map(|s| self.truth.states[s].clone());
-        if let Some(state) = &mut state
-            && plan.task.noise > 0.0
-        {
-            let mut first = 0;
-            for t in &plan.task.targets {
-                let c = t.components.len();
-                if let Some(field) = state.fields.iter_mut().find(|f| f.name == t.field) {
-                    for (k, v) in field.values.iter_mut().enumerate() {
-                        *v += plan.task.noise * header.outputs.std[first + k % c] * normal(rng);
-                    }
+    /// Features that change in time, normalised targets, and the weight of each output, for one step.
+    ///
+    /// What a rollout is fed with is not exact, so what is learnt from must not be either. Half the samples carry noise; the others start
+    /// earlier and were brought here by the network itself, up to `[learning] unroll` steps, without a gradient through them (the
+    /// pushforward trick of Brandstetter, Worrall and Welling 2022). The target leads to the exact state in both.
+    pub(crate) fn sample(&self, surrogate: &Surrogate, vars: &Vars<f32>, pick: usize, rng: &mut ChaCha8Rng) -> Result<Sample, LearnError> {
+        let header = &surrogate.header;
+        let (task, setup) = (&header.plan.task, &self.truth.setup);
+        let first = usize::from(!setup.is_steady());
+        let step = pick + first;
+        let longest = task.unroll.min(pick);
+        let unrolled = if longest > 0 && unit(rng) < 0.5 { 1 + (rng.next_u64() % longest as u64) as usize } else { 0 };
+        let mut fed = self.fed(task, step - unrolled)?;
+        for s in step - unrolled..step {
+            fed = surrogate.step(vars, setup, &self.graph, s, &fed)?.1;
+        }
+        if unrolled == 0 && task.noise > 0.0 {
+            let components = header.components();
+            for (k, fields) in fed.iter_mut().enumerate() {
+                let mut first = k * components;
+                for field in fields {
+                    let c = field.num_components();
                     // What the script holds carries no noise.
-                    if let Some(p) = setup.prescribed(&t.field) {
-                        p.apply(step - 1, &mut field.values);
+                    let held = setup.prescribed(&field.name).map(|p| &p.mask);
+                    for (i, v) in field.values.iter_mut().enumerate() {
+                        if held.is_none_or(|mask| !mask[i]) {
+                            *v += task.noise * header.outputs.std[first + i % c] * normal(rng);
+                        }
                     }
+                    first += c;
                 }
-                first += c;
             }
         }
-        let features = dynamic(&plan.task, setup, step, state.as_ref())?;
-        let targets = header.outputs.normalise(&self.targets(plan, step, state.as_ref())?);
+        let features = Dynamic::new(task, setup, &self.graph, step, &fed)?;
+        let targets = header.outputs.normalise(&self.targets(task, step, &fed)?);
         let per_channel: Vec<f64> =
-            plan.task.targets.iter().flat_map(|t| t.components.iter().map(|_| t.weight / t.components.len() as f64)).collect();
+            task.targets.iter().flat_map(|t| t.components.iter().map(|_| t.weight / t.components.len() as f64)).collect();
         let (c, k) = (header.components(), header.channels());
         let total: f64 = self.node_weight.iter().sum::<f64>() * k as f64;
         let mut weights = Vec::with_capacity(targets.len());
         for i in 0..self.graph.n {
             for _ in 0..k {
                 let mut first = 0;
-                for t in &plan.task.targets {
+                for t in &task.targets {
                     for comp in 0..t.components.len() {
                         // What the script holds is overwritten in a rollout: nothing to learn there.
                         let held = setup.prescribed(&t.field).is_some_and(|p| p.mask[i * t.components.len() + comp]);
@@ -122,6 +139,7 @@ impl Example {
 pub(crate) fn measure(plan: &Plan, examples: &[Example], data_sha256: String) -> Result<Header, LearnError> {
     let components: usize = plan.task.targets.iter().map(|t| t.components.len()).sum();
     let mut inputs = Accumulator::new(dynamic_width(&plan.task));
+    let mut edges = Accumulator::new(dynamic_edge_width(&plan.task));
     let mut outputs = Accumulator::new(components * plan.task.linear_in.len().max(1));
     let mut spread = vec![(0.0, 0.0); plan.task.targets.len()];
     let mut ranges: BTreeMap<String, (f64, f64)> = BTreeMap::new();
@@ -131,9 +149,11 @@ pub(crate) fn measure(plan: &Plan, examples: &[Example], data_sha256: String) ->
         let regular = setup.regular_nodes();
         for pick in 0..example.steps() {
             let step = pick + offset;
-            let state = (offset == 1).then(|| &example.truth.states[step - 1]);
-            inputs.add(dynamic(&plan.task, setup, step, state)?.into_iter());
-            let targets = example.targets(plan, step, state)?;
+            let fed = example.fed(&plan.task, step)?;
+            let features = Dynamic::new(&plan.task, setup, &example.graph, step, &fed)?;
+            inputs.add(features.nodes.into_iter());
+            edges.add(features.edges.into_iter());
+            let targets = example.targets(&plan.task, step, &fed)?;
             let width = targets.len() / example.graph.n.max(1);
             // Outside the discs: one singular value must not set the scale of all others.
             outputs.add(targets.chunks_exact(width).zip(&regular).filter(|(_, r)| **r).flat_map(|(row, _)| row.to_vec()));
@@ -158,6 +178,7 @@ pub(crate) fn measure(plan: &Plan, examples: &[Example], data_sha256: String) ->
         version: 1,
         plan: plan.clone(),
         inputs: inputs.finish(),
+        edges: edges.finish(),
         outputs: outputs.finish(),
         spread: spread.into_iter().map(|(s, n): (f64, f64)| (s / n.max(1.0)).sqrt().max(f64::MIN_POSITIVE)).collect(),
         ranges,

@@ -2,7 +2,7 @@
 
 use crate::LearnError;
 use crate::config::Plan;
-use crate::features::{StaticGraph, dynamic, dynamic_width, edge_width, static_width};
+use crate::features::{Channels, Dynamic, StaticGraph, dynamic_nodes, dynamic_width, edge_width, read_inputs, static_width, target_fields};
 use crate::model_file;
 use crate::models::{self, GraphInput, Model, Widths};
 use crate::normalise::Normaliser;
@@ -25,8 +25,10 @@ pub(crate) struct Header {
     pub(crate) version: u32,
     /// What is learnt, by which network, how.
     pub(crate) plan: Plan,
-    /// Of the features that change in time.
+    /// Of the node features that change in time.
     pub(crate) inputs: Normaliser,
+    /// Of the edge features that change in time.
+    pub(crate) edges: Normaliser,
     /// Of the outputs: unit responses by load, or values or differences.
     pub(crate) outputs: Normaliser,
     /// Spread of each target field: what validation errors are measured in.
@@ -144,9 +146,9 @@ impl Surrogate {
             })
             .collect();
         let n = &self.header.inputs;
-        if let Ok(rows) = dynamic(self.task(), setup, 0, setup.initial.as_ref()) {
+        if let Ok(rows) = self.start(setup).and_then(|fed| dynamic_nodes(self.task(), setup, 0, &fed)) {
             let mut column = 0;
-            for (name, width) in &self.task().inputs {
+            for (name, width) in read_inputs(self.task()) {
                 for c in 0..*width {
                     // The body's mean of an input, the second column of each component.
                     let k = column + 2 * c + 1;
@@ -186,90 +188,117 @@ impl Surrogate {
         if let Some(initial) = &mut setup.initial {
             initial.fields.retain(|f| self.task().targets.iter().any(|t| t.field == f.name));
         }
-        Ok(SurrogateSimulator { surrogate: self.clone(), setup, graph, responses: Vec::new() })
+        Ok(SurrogateSimulator { surrogate: self.clone(), setup, graph, channels: Vec::new(), responses: Vec::new() })
     }
 
     /// The network's output, `[n, outputs]`, still normalised.
-    pub(crate) fn forward(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &[f64], recorder: &mut Recorder<f32>) -> Var<f32> {
-        let rows = self.header.inputs.normalise(dynamic);
+    pub(crate) fn forward(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic, recorder: &mut Recorder<f32>) -> Var<f32> {
+        let rows = self.header.inputs.normalise(&dynamic.nodes);
         let (ws, wd) = (static_width(self.task()), dynamic_width(self.task()));
         let mut nodes = Vec::with_capacity(graph.n * (ws + wd));
         for i in 0..graph.n {
             nodes.extend_from_slice(&graph.nodes[i * ws..(i + 1) * ws]);
             nodes.extend_from_slice(&rows[i * wd..(i + 1) * wd]);
         }
-        let edges = graph.graph.senders.len();
+        let count = graph.graph.senders.len();
+        let (we, changing) = (self.task().dim + 1, self.header.edges.normalise(&dynamic.edges));
+        let mut edges = Vec::with_capacity(count * (we + self.header.edges.width()));
+        for k in 0..count {
+            edges.extend_from_slice(&graph.edges[k * we..(k + 1) * we]);
+            edges.extend_from_slice(&changing[k * self.header.edges.width()..(k + 1) * self.header.edges.width()]);
+        }
         let input = GraphInput {
             nodes: Var::constant(nodes, graph.n, ws + wd),
-            edges: Var::constant(graph.edges.clone(), edges, edge_width(self.task())),
+            edges: Var::constant(edges, count, edge_width(self.task())),
             graph: graph.graph.clone(),
         };
         self.model.forward(&self.header.plan.model, vars, &input, recorder)
     }
 
-    /// The state at output time `step`, and the unit responses of a linear task. `state` is the one before.
+    /// What the first step of a rollout is fed with.
+    pub(crate) fn start(&self, setup: &Setup) -> Result<Channels, LearnError> {
+        let Some(initial) = &setup.initial else { return Ok(Vec::new()) };
+        let task = self.task();
+        let whole = target_fields(task, &initial.fields).ok_or_else(|| LearnError::Mismatch {
+            what: "the case does not start with the fields that the model predicts".into(),
+            hint: "use a case of the same kind as the training cases".into(),
+        })?;
+        if task.linear_in.is_empty() {
+            return Ok(vec![whole]);
+        }
+        // A load that the case lacks has the weight 0: any response will do.
+        let none: Vec<Field> = whole.iter().map(|f| Field { values: vec![0.0; f.values.len()], ..f.clone() }).collect();
+        let of = |load: &String| initial_response(setup, load).and_then(|f| target_fields(task, f)).unwrap_or_else(|| none.clone());
+        Ok(task.linear_in.iter().map(of).collect())
+    }
+
+    /// The state at output time `step` and its channels, from those of the step before.
     pub(crate) fn step(
         &self,
         vars: &Vars<f32>,
         setup: &Setup,
         graph: &StaticGraph,
         step: usize,
-        state: Option<&State>,
-    ) -> Result<(State, Vec<UnitResponse>), LearnError> {
+        fed: &Channels,
+    ) -> Result<(State, Channels), LearnError> {
         let task = self.task();
-        let rows = dynamic(task, setup, step, state)?;
+        let rows = Dynamic::new(task, setup, graph, step, fed)?;
         let out = self.forward(vars, graph, &rows, &mut Recorder::inference());
         let values = self.header.outputs.restore(out.values());
         let (n, c, k) = (graph.n, self.header.components(), self.header.channels());
-        let column = |channel: usize, first: usize, width: usize| -> Vec<f64> {
-            (0..n).flat_map(|i| values[(i * k + channel) * c + first..(i * k + channel) * c + first + width].to_vec()).collect()
-        };
-        let field = |t: &femur_sim::Target, values: Vec<f64>| Field {
-            name: t.field.clone(),
-            unit: t.unit.clone(),
-            location: Location::Node,
-            components: t.components.clone(),
-            values,
-        };
-        let mut responses = Vec::new();
-        for (channel, load) in task.linear_in.iter().enumerate() {
-            let mut first = 0;
-            let mut fields = Vec::new();
-            for t in &task.targets {
-                let mut v = column(channel, first, t.components.len());
-                // The response to a load vanishes where the script holds the field; only prescribed values move it there.
-                if let Some(p) = setup.prescribed(&t.field) {
-                    v.iter_mut().zip(&p.mask).for_each(|(v, &m)| {
-                        if m {
-                            *v = 0.0
-                        }
-                    });
+        let mut channels = Vec::with_capacity(k);
+        for channel in 0..k {
+            let mut first = channel * c;
+            let mut fields = Vec::with_capacity(task.targets.len());
+            for (j, t) in task.targets.iter().enumerate() {
+                let width = t.components.len();
+                let mut v: Vec<f64> = (0..n).flat_map(|i| values[i * k * c + first..i * k * c + first + width].to_vec()).collect();
+                first += width;
+                if t.update == Update::Delta
+                    && let Some(before) = fed.get(channel)
+                {
+                    v.iter_mut().zip(&before[j].values).for_each(|(v, b)| *v += b);
                 }
-                first += t.components.len();
-                fields.push(field(t, v));
+                if let Some(p) = setup.prescribed(&t.field) {
+                    if task.linear_in.is_empty() {
+                        p.apply(step, &mut v);
+                    } else {
+                        // Where the script holds the field, a response stays what it was at the start; without time, it is left at 0
+                        // here and the script's value is set in the sum.
+                        let start = initial_response(setup, &task.linear_in[channel]).and_then(|f| f.iter().find(|f| f.name == t.field));
+                        for (i, v) in v.iter_mut().enumerate().filter(|(i, _)| p.mask[*i]) {
+                            *v = start.map_or(0.0, |f| f.values[i]);
+                        }
+                    }
+                }
+                let (name, unit, components) = (t.field.clone(), t.unit.clone(), t.components.clone());
+                fields.push(Field { name, unit, location: Location::Node, components, values: v });
             }
-            responses.push(UnitResponse { load: load.clone(), fields });
+            channels.push(fields);
         }
-        let mut fields = Vec::new();
-        let mut first = 0;
-        for (j, t) in task.targets.iter().enumerate() {
-            let mut v = if responses.is_empty() { column(0, first, t.components.len()) } else { vec![0.0; n * t.components.len()] };
-            first += t.components.len();
-            for response in &responses {
-                let load = setup.loads.iter().find(|l| l.name == response.load).map_or(0.0, |l| l.value);
-                v.iter_mut().zip(&response.fields[j].values).for_each(|(v, r)| *v += load * r);
+        let mut fields = if task.linear_in.is_empty() { channels[0].clone() } else { self.superpose(setup, &channels)? };
+        for field in &mut fields {
+            if let Some(p) = setup.prescribed(&field.name) {
+                p.apply(step, &mut field.values);
             }
-            if t.update == Update::Delta
-                && let Some(before) = state.and_then(|s| s.field(&t.field))
-            {
-                v.iter_mut().zip(&before.values).for_each(|(v, b)| *v += b);
-            }
-            if let Some(p) = setup.prescribed(&t.field) {
-                p.apply(step, &mut v);
-            }
-            fields.push(field(t, v));
         }
-        Ok((State { time: setup.times[step], fields }, responses))
+        Ok((State { time: setup.times[step], fields }, channels))
+    }
+
+    /// The sum over the case's loads, which may be fewer than those learnt, or in another order.
+    fn superpose(&self, setup: &Setup, channels: &Channels) -> Result<Vec<Field>, LearnError> {
+        let of = |load: &femur_sim::Load| {
+            let known = self.task().linear_in.iter().position(|name| *name == load.name);
+            known.or((load.value == 0.0).then_some(0)).map(|k| channels[k].clone()).ok_or_else(|| LearnError::Mismatch {
+                what: format!("the load {} was not there in training (loads known: {})", load.name, self.task().linear_in.join(", ")),
+                hint: "use loads of the training cases, or train on such cases".into(),
+            })
+        };
+        let ordered: Channels = setup.loads.iter().map(of).collect::<Result<_, _>>()?;
+        Ok(setup.superpose(&ordered).unwrap_or_else(|| {
+            let zero = |f: &Field| Field { values: vec![0.0; f.values.len()], ..f.clone() };
+            channels[0].iter().map(zero).collect()
+        }))
     }
 
     /// Mean squared error of a whole rollout in units of the fields' spread, weighted as the loss; over nodes outside singular discs.
@@ -277,9 +306,10 @@ impl Surrogate {
         let regular = truth.setup.regular_nodes();
         let (mut sum, mut weight) = (0.0, 0.0);
         let first = usize::from(!truth.setup.is_steady());
-        let mut state = truth.setup.initial.clone();
+        let mut fed = self.start(&truth.setup)?;
         for (step, exact) in truth.states.iter().enumerate().skip(first) {
-            let (next, _) = self.step(vars, &truth.setup, graph, step, state.as_ref())?;
+            let (next, channels) = self.step(vars, &truth.setup, graph, step, &fed)?;
+            fed = channels;
             for (j, t) in self.task().targets.iter().enumerate() {
                 let Some(exact) = exact.field(&t.field) else { continue };
                 let c = exact.num_components();
@@ -292,10 +322,14 @@ impl Surrogate {
                 sum += t.weight * s / f64::max(count, 1.0);
                 weight += t.weight;
             }
-            state = Some(next);
         }
         Ok(sum / f64::max(weight, f64::MIN_POSITIVE))
     }
+}
+
+/// The response to a load at the first output time of a transient problem.
+fn initial_response<'a>(setup: &'a Setup, load: &str) -> Option<&'a Vec<Field>> {
+    setup.initial_responses.get(setup.loads.iter().position(|l| l.name == load)?)
 }
 
 /// The surrogate of one case.
@@ -303,6 +337,8 @@ pub struct SurrogateSimulator {
     surrogate: Surrogate,
     setup: Setup,
     graph: StaticGraph,
+    /// Channels of the last state, and the responses of all.
+    channels: Channels,
     responses: Vec<UnitResponse>,
 }
 
@@ -311,10 +347,30 @@ impl Simulator for SurrogateSimulator {
         &self.setup
     }
 
+    /// A model of unit responses goes on from its own last responses: a state does not tell which load made what.
     fn step(&mut self, step: usize, state: Option<&State>) -> Result<State, SimError> {
-        let result = self.surrogate.step(&self.surrogate.vars, &self.setup, &self.graph, step, state);
-        let (state, responses) = result.map_err(|e| SimError::Solver { time: self.setup.times[step], reason: e.to_string() })?;
-        self.responses = responses;
+        let failed = |e: LearnError| SimError::Solver { time: self.setup.times[step], reason: e.to_string() };
+        let task = self.surrogate.task();
+        if step <= 1 {
+            self.channels = self.surrogate.start(&self.setup).map_err(failed)?;
+            let first = |(load, fields): (&String, &Vec<Field>)| UnitResponse { load: load.clone(), steps: vec![fields.clone()] };
+            self.responses = task.linear_in.iter().zip(&self.channels).map(first).collect();
+        }
+        if task.linear_in.is_empty()
+            && let Some(fields) = state.and_then(|s| target_fields(task, &s.fields))
+        {
+            self.channels = vec![fields];
+        }
+        let (state, channels) =
+            self.surrogate.step(&self.surrogate.vars, &self.setup, &self.graph, step, &self.channels).map_err(failed)?;
+        if self.responses.is_empty() {
+            let none = |load: &String| UnitResponse { load: load.clone(), steps: Vec::new() };
+            self.responses = task.linear_in.iter().map(none).collect();
+        }
+        for (response, fields) in self.responses.iter_mut().zip(&channels) {
+            response.steps.push(fields.clone());
+        }
+        self.channels = channels;
         Ok(state)
     }
 

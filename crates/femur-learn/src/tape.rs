@@ -1,6 +1,8 @@
 //! Recording own operations on dfdx's tape.
 //!
-//! A [`Var`] is a dfdx tensor `[rows, columns]` on the CPU. A [`Recorder`] holds dfdx's tape; an operation computes its output at
+//! A [`Var`] is a dfdx tensor `[rows, columns]` on the CPU, with a second, empty tensor under whose identity dfdx's store keeps the
+//! gradient: the store fills a new entry with zeros of its tensor's size, a pass over memory that an entry which is overwritten next
+//! need not pay. A [`Recorder`] holds dfdx's tape; an operation computes its output at
 //! once and gives the tape a closure that turns the output's gradient into those of its inputs. dfdx keeps the order of the
 //! operations and the store of gradients, and runs them backwards.
 
@@ -8,11 +10,13 @@ use crate::Real;
 use dfdx::prelude::*;
 
 type Matrix<E> = Tensor<(usize, usize), E, Cpu>;
+type Slot<E> = Tensor<(usize,), E, Cpu>;
 
 /// A matrix, row-major, that may have a gradient.
 #[derive(Clone)]
 pub struct Var<E: Real> {
     tensor: Matrix<E>,
+    slot: Slot<E>,
     rows: usize,
     columns: usize,
     needs_gradient: bool,
@@ -21,8 +25,10 @@ pub struct Var<E: Real> {
 impl<E: Real> Var<E> {
     fn new(values: Vec<E>, rows: usize, columns: usize, needs_gradient: bool) -> Self {
         assert_eq!(values.len(), rows * columns, "a matrix of {rows} x {columns}");
-        let tensor = Cpu::default().tensor_from_vec(values, (rows, columns));
-        Var { tensor, rows, columns, needs_gradient }
+        let device = Cpu::default();
+        let tensor = device.tensor_from_vec(values, (rows, columns));
+        let slot = device.tensor_from_vec(Vec::new(), (0,));
+        Var { tensor, slot, rows, columns, needs_gradient }
     }
 
     /// A matrix without gradient.
@@ -68,7 +74,8 @@ pub struct Grads<E: Real>(Gradients<E, Cpu>);
 impl<E: Real> Grads<E> {
     /// Takes the gradient of a matrix, zeros where it had no part in the loss.
     pub fn take(&mut self, of: &Var<E>) -> Vec<E> {
-        self.0.get_or_alloc_mut(&of.tensor).map(|g| g.iter().copied().collect()).unwrap_or_default()
+        let sum = self.0.get_or_alloc_mut(&of.slot).map(|g| std::mem::take(&mut **g)).unwrap_or_default();
+        if sum.is_empty() { vec![E::of(0.0); of.rows * of.columns] } else { sum }
     }
 }
 
@@ -88,15 +95,15 @@ impl<E: Real> Recorder<E> {
         Recorder { tape: None }
     }
 
-    /// Notes an operation. `backward(inputs, output, gradient of the output)` returns the inputs' gradients, empty for an input
-    /// that needs none.
+    /// Notes an operation. `backward(inputs, output, gradient of the output)` returns the inputs' gradients; that of an input which
+    /// needs none is not read and may be empty.
     pub fn op<const N: usize>(
         &mut self,
         inputs: [&Var<E>; N],
         values: Vec<E>,
         rows: usize,
         columns: usize,
-        backward: impl FnOnce(&[Var<E>; N], &Var<E>, &[E]) -> [Vec<E>; N] + 'static,
+        backward: impl FnOnce(&[Var<E>; N], &Var<E>, Vec<E>) -> [Vec<E>; N] + 'static,
     ) -> Var<E> {
         let needs = self.tape.is_some() && inputs.iter().any(|i| i.needs_gradient);
         let out = Var::new(values, rows, columns, needs);
@@ -104,12 +111,15 @@ impl<E: Real> Recorder<E> {
             let inputs: [Var<E>; N] = inputs.map(Var::clone);
             let output = out.clone();
             tape.add_backward_op(move |gradients| {
-                let gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&output.tensor)?);
-                let deltas = backward(&inputs, &output, &gradient);
+                let gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&output.slot)?);
+                // Nothing that follows reaches the loss.
+                if gradient.is_empty() {
+                    return Ok(());
+                }
+                let deltas = backward(&inputs, &output, gradient);
                 for (input, delta) in inputs.iter().zip(deltas) {
                     if input.needs_gradient {
-                        let sum = gradients.get_or_alloc_mut(&input.tensor)?;
-                        sum.iter_mut().zip(delta).for_each(|(s, d)| *s += d);
+                        accumulate(gradients.get_or_alloc_mut(&input.slot)?, delta);
                     }
                 }
                 Ok(())
@@ -123,11 +133,10 @@ impl<E: Real> Recorder<E> {
         let Some(mut tape) = self.tape else { return Grads(Gradients::leaky()) };
         let device = Cpu::default();
         let loss: Tensor<Rank0, E, Cpu> = device.tensor(E::of(0.0));
-        let (ghost, tensor) = (loss.clone(), output.tensor.clone());
+        let (ghost, slot) = (loss.clone(), output.slot.clone());
         tape.add_backward_op(move |gradients| {
             let _ = gradients.get_or_alloc_mut(&ghost)?;
-            let sum = gradients.get_or_alloc_mut(&tensor)?;
-            sum.iter_mut().zip(seed).for_each(|(s, d)| *s += d);
+            accumulate(gradients.get_or_alloc_mut(&slot)?, seed);
             Ok(())
         });
         match loss.put_tape(tape).try_backward() {
@@ -135,5 +144,13 @@ impl<E: Real> Recorder<E> {
             // dfdx's CPU device fails only where memory ends; zeros then end in the check of the loss.
             Err(_) => Grads(Gradients::leaky()),
         }
+    }
+}
+
+fn accumulate<E: Real>(sum: &mut Vec<E>, delta: Vec<E>) {
+    if sum.is_empty() {
+        *sum = delta;
+    } else {
+        crate::kernels::add(sum, &delta);
     }
 }

@@ -4,7 +4,7 @@ use crate::config::Plan;
 use crate::model_file;
 use crate::params::{Params, Vars, unit};
 use crate::sample::{Example, measure};
-use crate::surrogate::{Header, Surrogate};
+use crate::surrogate::Surrogate;
 use crate::tape::Recorder;
 use crate::{LearnError, models};
 use femur_dataset::Dataset;
@@ -215,7 +215,7 @@ pub fn train(
             return Ok(summary(&state.progress, plan, false, start));
         }
         let step = state.progress.step;
-        let loss = update(&surrogate, &header, plan, &train, &mut state)?;
+        let loss = update(&surrogate, plan, &train, &mut state)?;
         losses.push(loss);
         state.progress.step = step + 1;
         let done = state.progress.step;
@@ -275,7 +275,7 @@ fn summary(p: &Progress, plan: &Plan, already_finished: bool, start: Instant) ->
 }
 
 /// One update: a graph per thread, gradients summed in the order of the batch, AdamW (Loshchilov and Hutter 2019).
-fn update(surrogate: &Surrogate, header: &Header, plan: &Plan, train: &[Example], state: &mut State) -> Result<f64, LearnError> {
+fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut State) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
     let results: Vec<(f64, Vec<Vec<f32>>)> = (0..t.batch)
@@ -287,7 +287,7 @@ fn update(surrogate: &Surrogate, header: &Header, plan: &Plan, train: &[Example]
             rng.set_stream((step * t.batch + slot) as u64);
             let example = &train[shuffled(train.len(), step * t.batch + slot, t.seed)];
             let pick = (rng.next_u64() % example.steps() as u64) as usize;
-            let (features, targets, weights) = example.sample(header, pick, &mut rng)?;
+            let (features, targets, weights) = example.sample(surrogate, &vars, pick, &mut rng)?;
             let mut recorder = Recorder::training();
             let out = surrogate.forward(&vars, &example.graph, &features, &mut recorder);
             let mut loss = 0.0;

@@ -104,6 +104,7 @@ impl Model {
             params: case.params.clone(),
             times: vec![0.0],
             initial: None,
+            initial_responses: Vec::new(),
             singular: case.singular.clone(),
         };
         Ok(Model { mesh: mesh.clone(), output, thickness, plane_strain, incompatible, material_id, lame, conditions, setup })
@@ -239,7 +240,7 @@ impl Simulator for StaticSimulator {
         let channels = self.model.conditions.channels.iter();
         Ok(channels
             .zip(&self.responses)
-            .map(|(c, (u, s))| UnitResponse { load: c.load.name.clone(), fields: self.model.fields(self.units, u, s) })
+            .map(|(c, (u, s))| UnitResponse { load: c.load.name.clone(), steps: vec![self.model.fields(self.units, u, s)] })
             .collect())
     }
 
@@ -294,11 +295,13 @@ impl Physics for LinearElasticity {
             targets: vec![target(&u, 0.1), target(&s, 1.0)],
             state_inputs: Vec::new(),
             inputs: setup.inputs.iter().map(|i| (i.name.clone(), i.components.len())).collect(),
+            load_inputs: Vec::new(),
             linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),
             coordinates: true,
             noise: 0.0,
+            unroll: 0,
             units: setup.units.clone(),
         })
     }

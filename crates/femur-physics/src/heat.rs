@@ -43,6 +43,9 @@ struct Model {
     capacity: Vec<f64>,
     /// Temperature prescribed on the nodes of a boundary: name, path, nodes, value.
     walls: Vec<(String, String, Vec<u32>, Expr)>,
+    /// Temperature that loads are counted from: 0 for a steady problem, the initial one for a transient one. `None` where a transient
+    /// problem is not one of constant loads from a uniform start.
+    reference: Option<f64>,
     surfaces: Vec<Surface>,
     source: Option<Expr>,
     initial: Expr,
@@ -86,6 +89,7 @@ impl Model {
             inputs: Vec::new(),
             prescribed: Vec::new(),
             loads: Vec::new(),
+            initial_responses: Vec::new(),
             params: case.params.clone(),
             times: case.time.map_or_else(|| vec![0.0], |t| t.times()),
             initial: None,
@@ -99,6 +103,7 @@ impl Model {
             conductivity,
             capacity,
             walls: Vec::new(),
+            reference: None,
             surfaces: Vec::new(),
             source: root.opt_expr("heat_source")?,
             initial,
@@ -205,6 +210,12 @@ impl Model {
                 Flow::Flux(q) => q.depends_on_time(),
                 Flow::Convection(h, a) => h.depends_on_time() || a.depends_on_time(),
             });
+        let varies = varies || self.source.as_ref().is_some_and(Expr::depends_on_time);
+        self.reference = match self.time {
+            None => Some(0.0),
+            Some(_) if varies => None,
+            Some(_) => self.initial.is_constant(),
+        };
         let steps: Vec<f64> = if varies { times.clone() } else { vec![times[0]] };
         let series = |name: &str, unit: &str, at: &dyn Fn(f64) -> Vec<f64>| Input {
             name: name.into(),
@@ -260,15 +271,16 @@ impl Model {
         let kept = |i: usize| self.output.1.as_ref().map_or(i, |k| k[i] as usize);
         let node_type = (0..self.output.0.num_nodes()).map(|i| types[kept(i)]).collect();
         let initial = self.time.is_some().then(|| self.state(times[0], &self.initial_values()));
-        let loads =
-            if self.time.is_none() { self.channels(case, self.mesh.num_nodes()).into_iter().map(|c| c.load).collect() } else { Vec::new() };
+        let channels = self.channels(case, n);
+        let initial_responses = if self.time.is_some() { channels.iter().map(|c| self.response(&c.start())).collect() } else { Vec::new() };
+        let loads = channels.into_iter().map(|c| c.load).collect();
         let prescribed = Prescribed {
             field: "temperature".into(),
             mask: self.restrict(&mask, 1).iter().map(|&m| m > 0.5).collect(),
             steps: steps.len(),
             values,
         };
-        self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], loads, initial, ..self.setup.clone() };
+        self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], loads, initial, initial_responses, ..self.setup.clone() };
     }
 
     /// Conduction and convection matrix at a time, and the capacity matrix.
@@ -360,40 +372,49 @@ impl Model {
         });
     }
 
-    /// Channels of a steady problem, which is linear in prescribed and ambient temperatures, fluxes and the source.
+    /// The loads that the temperature is linear in: prescribed and ambient temperatures (above the reference), fluxes and the source.
+    /// None where there is no reference.
     fn channels(&self, case: &Case, size: usize) -> Vec<Channel> {
         let mut out = Vec::new();
-        let open = |name: &str, unit: &str, e: &Expr, path: &str| -> Option<Channel> {
-            let constant = e.is_constant();
-            (constant != Some(0.0) || sampled(case, path)).then(|| Channel::new(name.into(), unit, constant.unwrap_or(1.0), size))
+        let Some(reference) = self.reference else { return out };
+        let moves = sampled(case, "initial.temperature");
+        let open = |name: &str, unit: &str, e: &Expr, path: &str, above: f64| -> Option<Channel> {
+            let value = e.is_constant().map(|v| v - above);
+            let kept = value != Some(0.0) || sampled(case, path) || (above != 0.0 && moves);
+            kept.then(|| Channel::new(name.into(), unit, value.unwrap_or(1.0), size))
         };
-        let factor = |e: &Expr, x: &[f64]| if e.is_constant().is_some() { 1.0 } else { e.eval(x, 0.0) };
+        let factor = |e: &Expr, x: &[f64], above: f64| if e.is_constant().is_some() { 1.0 } else { e.eval(x, 0.0) - above };
         for (name, path, nodes, value) in &self.walls {
-            if let Some(mut c) = open(name, self.units.temperature, value, path) {
-                c.prescribed = nodes.iter().map(|&n| (n as usize, factor(value, self.mesh.point(n as usize)))).collect();
+            if let Some(mut c) = open(name, self.units.temperature, value, path, reference) {
+                c.prescribed = nodes.iter().map(|&n| (n as usize, factor(value, self.mesh.point(n as usize), reference))).collect();
                 out.push(c);
             }
         }
         for s in &self.surfaces {
-            let (unit, value) = match &s.flow {
-                Flow::Flux(q) => (self.units.heat_flux, q),
-                Flow::Convection(_, a) => (self.units.temperature, a),
+            let (unit, value, above) = match &s.flow {
+                Flow::Flux(q) => (self.units.heat_flux, q, 0.0),
+                Flow::Convection(_, a) => (self.units.temperature, a, reference),
             };
-            if let Some(mut c) = open(&s.name, unit, value, &s.path) {
+            if let Some(mut c) = open(&s.name, unit, value, &s.path, above) {
                 self.add_surface(&mut c.vector, s, |x| match &s.flow {
-                    Flow::Flux(q) => factor(q, x),
-                    Flow::Convection(h, a) => h.eval(x, 0.0) * factor(a, x),
+                    Flow::Flux(q) => factor(q, x, 0.0),
+                    Flow::Convection(h, a) => h.eval(x, 0.0) * factor(a, x, reference),
                 });
                 out.push(c);
             }
         }
         if let Some(q) = &self.source
-            && let Some(mut c) = open("heat_source", self.units.heat_source, q, "heat_source")
+            && let Some(mut c) = open("heat_source", self.units.heat_source, q, "heat_source", 0.0)
         {
-            self.add_source(&mut c.vector, |x| factor(q, x));
+            self.add_source(&mut c.vector, |x| factor(q, x, 0.0));
             out.push(c);
         }
         out
+    }
+
+    /// The temperature of a transient problem's unit response.
+    fn response(&self, temperature: &[f64]) -> Vec<Field> {
+        vec![Field::scalar("temperature", self.units.temperature, Location::Node, self.restrict(temperature, 1))]
     }
 
     /// Nodal heat flux `-k grad T` on a mesh.
@@ -455,7 +476,7 @@ impl Simulator for Steady {
 
     fn unit_responses(&mut self) -> Result<Vec<UnitResponse>, SimError> {
         let pairs = self.channels.iter().zip(&self.responses);
-        Ok(pairs.map(|(c, r)| UnitResponse { load: c.load.name.clone(), fields: self.model.fields(r) }).collect())
+        Ok(pairs.map(|(c, r)| UnitResponse { load: c.load.name.clone(), steps: vec![self.model.fields(r)] }).collect())
     }
 
     fn log(&self) -> SolverLog {
@@ -463,7 +484,8 @@ impl Simulator for Steady {
     }
 }
 
-/// Transient: `(M + theta dt K) T1 = (M - (1 - theta) dt K) T0 + dt (theta f1 + (1 - theta) f0)`.
+/// Transient: `(M + theta dt K) T1 = (M - (1 - theta) dt K) T0 + dt (theta f1 + (1 - theta) f0)`. Constant loads from a uniform start are
+/// solved load by load and superposed, so that the responses can be learnt.
 struct Transient {
     model: Model,
     theta: f64,
@@ -473,7 +495,29 @@ struct Transient {
     system: System,
     /// Temperature on the whole mesh, of which the states may show the vertices only.
     temperature: Vec<f64>,
+    /// Loads, the response to each on the whole mesh, and its history.
+    channels: Vec<Channel>,
+    responses: Vec<Vec<f64>>,
+    history: Vec<UnitResponse>,
     log: SolverLog,
+}
+
+impl Transient {
+    /// The temperature one step on, from loads before and after and the values prescribed after; and the relative residual.
+    fn advance(
+        &self,
+        t1: f64,
+        from: &[f64],
+        [f0, f1]: [&[f64]; 2],
+        prescribed: &BTreeMap<usize, f64>,
+    ) -> Result<(Vec<f64>, f64), SimError> {
+        let n = from.len();
+        let (mut mt, mut kt) = (vec![0.0; n], vec![0.0; n]);
+        self.capacity.apply(from, &mut mt);
+        self.conduction.apply(from, &mut kt);
+        let rhs: Vec<f64> = (0..n).map(|i| mt[i] + self.dt * (self.theta * f1[i] + (1.0 - self.theta) * (f0[i] - kt[i]))).collect();
+        self.system.solve(&rhs, prescribed).map_err(|e| SimError::Solver { time: t1, reason: e.to_string() })
+    }
 }
 
 impl Simulator for Transient {
@@ -483,18 +527,27 @@ impl Simulator for Transient {
 
     fn step(&mut self, step: usize, _state: Option<&State>) -> Result<State, SimError> {
         let (t0, t1) = (self.model.setup.times[step - 1], self.model.setup.times[step]);
-        let n = self.temperature.len();
-        let (mut mt, mut kt) = (vec![0.0; n], vec![0.0; n]);
-        self.capacity.apply(&self.temperature, &mut mt);
-        self.conduction.apply(&self.temperature, &mut kt);
-        let (f0, f1) = (self.model.load(t0), self.model.load(t1));
-        let rhs: Vec<f64> = (0..n).map(|i| mt[i] + self.dt * (self.theta * f1[i] + (1.0 - self.theta) * (f0[i] - kt[i]))).collect();
-        let (next, residual) =
-            self.system.solve(&rhs, &self.model.prescribed(t1)).map_err(|e| SimError::Solver { time: t1, reason: e.to_string() })?;
-        self.temperature = next;
+        let mut worst: f64 = 0.0;
+        if let Some(reference) = self.model.reference {
+            self.temperature.fill(reference);
+            for (k, c) in self.channels.iter().enumerate() {
+                let (next, residual) = self.advance(t1, &self.responses[k], [&c.vector, &c.vector], &c.prescribed)?;
+                self.temperature.iter_mut().zip(&next).for_each(|(t, r)| *t += c.load.value * r);
+                self.history[k].steps.push(self.model.response(&next));
+                self.responses[k] = next;
+                worst = worst.max(residual);
+            }
+        } else {
+            let (f0, f1) = (self.model.load(t0), self.model.load(t1));
+            (self.temperature, worst) = self.advance(t1, &self.temperature, [&f0, &f1], &self.model.prescribed(t1))?;
+        }
         self.log.newton_iters.push(1);
-        self.log.residual.push(residual);
+        self.log.residual.push(worst);
         Ok(self.model.state(t1, &self.temperature))
+    }
+
+    fn unit_responses(&mut self) -> Result<Vec<UnitResponse>, SimError> {
+        Ok(self.history.clone())
     }
 
     fn log(&self) -> SolverLog {
@@ -545,7 +598,12 @@ impl Physics for Heat {
         let temperature = model.initial_values();
         log.newton_iters.push(0);
         log.residual.push(0.0);
-        Ok(Box::new(Transient { theta: time.theta, dt: time.dt(), capacity: m, conduction: k, system, temperature, model, log }))
+        let channels = model.channels(case, mesh.num_nodes());
+        let responses: Vec<Vec<f64>> = channels.iter().map(Channel::start).collect();
+        let first = |(c, r): (&Channel, &Vec<f64>)| UnitResponse { load: c.load.name.clone(), steps: vec![model.response(r)] };
+        let history = channels.iter().zip(&responses).map(first).collect();
+        let (theta, dt) = (time.theta, time.dt());
+        Ok(Box::new(Transient { theta, dt, capacity: m, conduction: k, system, temperature, channels, responses, history, model, log }))
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {
@@ -564,11 +622,13 @@ impl Physics for Heat {
             targets: vec![target],
             state_inputs: if steady { Vec::new() } else { vec!["temperature".into()] },
             inputs: setup.inputs.iter().map(|i| (i.name.clone(), i.components.len())).collect(),
+            load_inputs: vec!["heat_flux_in".into(), "ambient_temperature".into()],
             linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),
             coordinates: true,
             noise: if steady { 0.0 } else { 0.3 },
+            unroll: 0,
             units: setup.units.clone(),
         })
     }

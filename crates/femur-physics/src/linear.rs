@@ -20,6 +20,13 @@ impl Channel {
     pub(crate) fn new(name: String, unit: &str, value: f64, size: usize) -> Self {
         Channel { load: Load { name, unit: unit.into(), value }, vector: vec![0.0; size], prescribed: BTreeMap::new() }
     }
+
+    /// The response at the start of a transient problem: 0 but where it is prescribed.
+    pub(crate) fn start(&self) -> Vec<f64> {
+        let mut values = vec![0.0; self.vector.len()];
+        self.prescribed.iter().for_each(|(&i, &v)| values[i] = v);
+        values
+    }
 }
 
 /// Whether a range of the case lies at this path or below: such a value may be zero in one case and not in the next.

@@ -158,7 +158,7 @@ fn reactions_balance_loads_and_channels_superpose() {
         assert!((m[d] + parts.iter().map(|p| p[d]).sum::<f64>()).abs() < 1e-7, "{m:?}");
     }
     for (k, value) in t.states[0].field("stress").unwrap().values.iter().enumerate() {
-        let sum: f64 = t.setup.loads.iter().zip(&t.unit_responses).map(|(l, u)| l.value * u.fields[1].values[k]).sum();
+        let sum: f64 = t.setup.loads.iter().zip(&t.unit_responses).map(|(l, u)| l.value * u.steps[0][1].values[k]).sum();
         assert!((sum - value).abs() < 1e-9 * value.abs().max(1.0));
     }
 }
@@ -247,4 +247,29 @@ fn the_number_of_threads_does_not_change_a_bit() {
         [[boundary]]\ntag = \"right\"\ntraction = [1.0, 0.5, 0.0]\n";
     let run = |threads: usize| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| solve(case, &mesh));
     assert_eq!(run(1).states, run(3).states);
+}
+
+#[test]
+fn a_transient_problem_of_constant_loads_is_the_sum_of_its_responses() {
+    let mesh = Arc::new(rectangle([2.0, 1.0], [8, 4], CellKind::Quad8).unwrap());
+    let case = |source: &str| {
+        format!(
+            "physics = \"heat\"\nheat_source = {source}\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\nconductivity = 2.0\ndensity = 3.0\n\
+            specific_heat = 1.5\n[initial]\ntemperature = 20.0\n[[boundary]]\ntag = \"left\"\ntemperature = \"50 + 10 * y\"\n[[boundary]]\n\
+            tag = \"right\"\nconvection = {{ coefficient = 4.0, ambient = 5.0 }}\n[[boundary]]\ntag = \"top\"\nheat_flux = -3.0\n\
+            [time]\nend = 2.0\nsteps = 5\ntheta = 0.5\n"
+        )
+    };
+    let by_loads = solve(&case("7.0"), &mesh);
+    assert_eq!(by_loads.setup.loads.len(), 4, "{:?}", by_loads.setup.loads);
+    // A source that mentions t is solved as a whole.
+    let whole = solve(&case("\"7 + 0 * t\""), &mesh);
+    assert!(whole.setup.loads.is_empty() && whole.unit_responses.is_empty());
+    for (step, (a, b)) in by_loads.states.iter().zip(&whole.states).enumerate() {
+        let channels: Vec<_> = by_loads.unit_responses.iter().map(|r| r.steps[step].clone()).collect();
+        let sum = by_loads.setup.superpose(&channels).unwrap();
+        for ((a, b), s) in a.fields[0].values.iter().zip(&b.fields[0].values).zip(&sum[0].values) {
+            assert!((a - b).abs() < 1e-9 && (a - s).abs() < 1e-9, "step {step}: {a} {b} {s}");
+        }
+    }
 }

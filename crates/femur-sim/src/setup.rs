@@ -1,7 +1,7 @@
 //! Everything known of a run before it is solved: what a simulator starts from and a surrogate reads.
 
 use crate::State;
-use femur_mesh::Mesh;
+use femur_mesh::{Field, Mesh};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -153,6 +153,9 @@ pub struct Setup {
     pub times: Vec<f64>,
     /// The state at the first output time for a transient problem; `None` for a steady one.
     pub initial: Option<State>,
+    /// For a transient problem that is linear in `loads`: the response to each at the first output time. Where the script holds a
+    /// field they hold its values for good. What the loads do not make, `initial` less the superposed responses, stays as it is.
+    pub initial_responses: Vec<Vec<Field>>,
     /// Discs left out of the masked metrics.
     pub singular: Vec<Disc>,
 }
@@ -161,6 +164,34 @@ impl Setup {
     /// Whether the problem has no time: one state and no initial one.
     pub fn is_steady(&self) -> bool {
         self.initial.is_none()
+    }
+
+    /// Fields superposed from those of each load (in the order of `loads`), with what the loads do not make added to a transient
+    /// problem's. `None` where `channels` are not one for each load.
+    pub fn superpose(&self, channels: &[Vec<Field>]) -> Option<Vec<Field>> {
+        let (first, rest) = channels.split_first()?;
+        if channels.len() != self.loads.len() {
+            return None;
+        }
+        let mut sum: Vec<Field> =
+            first.iter().map(|f| Field { values: f.values.iter().map(|v| self.loads[0].value * v).collect(), ..f.clone() }).collect();
+        let add = |sum: &mut Field, field: &Field, by: f64| sum.values.iter_mut().zip(&field.values).for_each(|(s, v)| *s += by * v);
+        for (channel, load) in rest.iter().zip(&self.loads[1..]) {
+            for (sum, field) in sum.iter_mut().zip(channel) {
+                add(sum, field, load.value);
+            }
+        }
+        for sum in &mut sum {
+            if let Some(initial) = self.initial.as_ref().and_then(|i| i.field(&sum.name)) {
+                add(sum, initial, 1.0);
+                for (channel, load) in self.initial_responses.iter().zip(&self.loads) {
+                    if let Some(field) = channel.iter().find(|f| f.name == sum.name) {
+                        add(sum, field, -load.value);
+                    }
+                }
+            }
+        }
+        Some(sum)
     }
 
     /// The input of that name.

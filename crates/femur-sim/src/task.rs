@@ -44,6 +44,8 @@ pub struct LearningTask {
     pub inputs: Vec<(String, usize)>,
     /// Load channels whose unit responses are learnt and superposed; empty for none.
     pub linear_in: Vec<String>,
+    /// Those of `inputs` whose values the loads carry: not read where `linear_in` is superposed.
+    pub load_inputs: Vec<String>,
     /// Tags whose distance and direction are node features.
     pub distance_tags: Vec<String>,
     /// Length scale of the exponential distance feature, in the mesh's unit.
@@ -52,6 +54,8 @@ pub struct LearningTask {
     pub coordinates: bool,
     /// Standard deviation of the noise on `state_inputs` while training, in units of the spread of step differences.
     pub noise: f64,
+    /// Steps that a training sample of a transient problem may have been brought to by the network itself.
+    pub unroll: usize,
     /// Unit system the fields are in.
     pub units: String,
 }

@@ -45,6 +45,7 @@ pub(crate) fn of_states(mesh: &Arc<Mesh>, states: Vec<State>) -> Trajectory {
         inputs: Vec::new(),
         prescribed: Vec::new(),
         loads: Vec::new(),
+        initial_responses: Vec::new(),
         params: Vec::new(),
         times: (0..states.len()).map(|k| k as f64).collect(),
         initial: (states.len() > 1).then(|| states[0].clone()),

@@ -25,8 +25,8 @@ impl State {
 pub struct UnitResponse {
     /// Name of the [`crate::Load`].
     pub load: String,
-    /// Fields as in a state, per unit of the load.
-    pub fields: Vec<Field>,
+    /// Fields as in a state, per unit of the load, at each output time (a steady problem has one).
+    pub steps: Vec<Vec<Field>>,
 }
 
 /// What the solver did, per output time.

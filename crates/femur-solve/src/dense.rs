@@ -25,8 +25,14 @@ impl<'a, T> View<'a, T> {
         View { data: self.data, rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride }
     }
 
+    /// Some neighbouring columns, without a copy.
+    pub fn columns(self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.cols, "columns {first}..{} of {}", first + count, self.cols);
+        View { data: &self.data[first * self.col_stride..], cols: count, ..self }
+    }
+
     fn mat(self) -> MatRef<'a, T> {
-        // SAFETY: `new` checked that the slice holds rows x cols values, and transposing keeps the set of addresses.
+        // SAFETY: `new` checked that the slice holds rows x cols values; transposing keeps the set of addresses, `columns` a part of it.
         unsafe { MatRef::from_raw_parts(self.data.as_ptr(), self.rows, self.cols, self.row_stride as isize, self.col_stride as isize) }
     }
 }
@@ -34,11 +40,17 @@ impl<'a, T> View<'a, T> {
 /// `c = a b` (or `c += a b`), with `c` row-major `[a.rows, b.cols]`.
 macro_rules! gemm {
     ($name:ident, $t:ty) => {
-        /// `c = a b`, or `c += a b` where `add`; `c` is row-major `[a.rows, b.cols]`. Panics where shapes do not fit.
-        pub fn $name(c: &mut [$t], a: View<'_, $t>, b: View<'_, $t>, add: bool) {
-            assert!(a.cols == b.rows && c.len() >= a.rows * b.cols, "{}x{} times {}x{}", a.rows, a.cols, b.rows, b.cols);
-            // SAFETY: the assertion checked the length; `c` is borrowed mutably, so nothing aliases it.
-            let c = unsafe { MatMut::from_raw_parts_mut(c.as_mut_ptr(), a.rows, b.cols, b.cols as isize, 1) };
+        /// `c = a b`, or `c += a b` where `add`; `c` is `[a.rows, b.cols]`, row-major in rows of `width` values, of which it takes the
+        /// first. Panics where shapes do not fit.
+        pub fn $name(c: &mut [$t], width: usize, a: View<'_, $t>, b: View<'_, $t>, add: bool) {
+            let (rows, cols) = (a.rows, b.cols);
+            assert!(a.cols == b.rows && cols <= width, "{rows}x{} times {}x{cols} into rows of {width}", a.cols, b.rows);
+            if rows == 0 || cols == 0 {
+                return;
+            }
+            assert!(c.len() >= (rows - 1) * width + cols, "{rows}x{cols} in rows of {width} over {} values", c.len());
+            // SAFETY: the assertions checked the length; `c` is borrowed mutably, so nothing aliases it.
+            let c = unsafe { MatMut::from_raw_parts_mut(c.as_mut_ptr(), rows, cols, width as isize, 1) };
             matmul(c, if add { Accum::Add } else { Accum::Replace }, a.mat(), b.mat(), 1.0, Par::Seq);
         }
     };
@@ -57,7 +69,7 @@ mod tests {
         let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.37).sin()).collect();
         let b: Vec<f64> = (0..k * n).map(|i| (i as f64 * 0.71).cos()).collect();
         let mut c = vec![1.0; m * n];
-        gemm_f64(&mut c, View::new(&a, m, k), View::new(&b, k, n), true);
+        gemm_f64(&mut c, n, View::new(&a, m, k), View::new(&b, k, n), true);
         for i in 0..m {
             for j in 0..n {
                 let s: f64 = (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
@@ -65,8 +77,23 @@ mod tests {
             }
         }
         let mut d = vec![0.0; k * k];
-        gemm_f64(&mut d, View::new(&a, m, k).t(), View::new(&a, m, k), false);
+        gemm_f64(&mut d, k, View::new(&a, m, k).t(), View::new(&a, m, k), false);
         let s: f64 = (0..m).map(|i| a[i * k + 2] * a[i * k + 4]).sum();
         assert!((d[2 * k + 4] - s).abs() < 1e-13);
+    }
+    #[test]
+    fn products_of_columns_go_into_columns() {
+        let x: Vec<f64> = (0..12).map(f64::from).collect();
+        let whole = View::new(&x, 3, 4);
+        let mut c = [-1.0; 3 * 5];
+        // Columns 1 and 2 of x times the transpose of columns 0 and 1 of its first two rows, into columns 2 and 3 of c.
+        gemm_f64(&mut c[2..], 5, whole.columns(1, 2), View::new(&x, 2, 4).columns(0, 2).t(), false);
+        for i in 0..3 {
+            for j in 0..2 {
+                let s = x[i * 4 + 1] * x[j * 4] + x[i * 4 + 2] * x[j * 4 + 1];
+                assert_eq!(c[i * 5 + 2 + j], s);
+            }
+            assert_eq!([c[i * 5], c[i * 5 + 1], c[i * 5 + 4]], [-1.0; 3]);
+        }
     }
 }

@@ -55,7 +55,7 @@ pub fn data_sha256(t: &Trajectory, options: &WriteOptions) -> String {
         hash.update(p.path.as_bytes());
         hash.update(p.value.to_le_bytes());
     });
-    for fields in t.states.iter().map(|s| &s.fields).chain(t.unit_responses.iter().map(|u| &u.fields)) {
+    for fields in t.states.iter().map(|s| &s.fields).chain(t.unit_responses.iter().flat_map(|u| &u.steps)) {
         for field in fields {
             hash.update(field.name.as_bytes());
             field.values.iter().for_each(|&v| number(&mut hash, v));

@@ -54,6 +54,7 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
             Ok(Param { path: p, value })
         })
         .collect::<Result<Vec<_>, DatasetError>>()?;
+    let unit_responses = read_responses(&root, n)?;
     let setup = Setup {
         physics: root.read_attribute("physics")?,
         units: root.read_attribute("unit_system")?,
@@ -64,6 +65,7 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
         loads: parse(&root, "loads")?,
         params,
         initial: if steady { None } else { states.first().cloned() },
+        initial_responses: if steady { Vec::new() } else { unit_responses.iter().filter_map(|r| r.steps.first().cloned()).collect() },
         times,
         singular: parse(&root, "singular")?,
         mesh,
@@ -71,7 +73,6 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
     let log = root.sub("solver_log")?;
     let log =
         SolverLog { newton_iters: log.read::<i32>("newton_iters")?.1, residual: log.read::<f64>("residual")?.1, ..SolverLog::default() };
-    let unit_responses = read_responses(&root)?;
     let meta = read_meta(&root)?;
     Ok((Trajectory { setup, states, unit_responses, log }, meta))
 }
@@ -197,7 +198,7 @@ fn read_prescribed(root: &Node, n: usize) -> Result<Vec<Prescribed>, DatasetErro
         .collect()
 }
 
-fn read_responses(root: &Node) -> Result<Vec<UnitResponse>, DatasetError> {
+fn read_responses(root: &Node, n: usize) -> Result<Vec<UnitResponse>, DatasetError> {
     if !root.has("unit_response") {
         return Ok(Vec::new());
     }
@@ -206,19 +207,20 @@ fn read_responses(root: &Node) -> Result<Vec<UnitResponse>, DatasetError> {
     (0..group.names()?.len())
         .map(|k| {
             let at = group.sub(&k.to_string())?;
-            let mut fields = Vec::new();
+            let mut steps: Vec<Vec<Field>> = Vec::new();
             for name in states.iter().filter(|n| at.has(n)) {
                 let (_, values) = floats(&at, name)?;
                 let components: Vec<String> = from_json(root.path, name, &at.read_attribute_of(name, "components")?)?;
-                fields.push(Field {
-                    name: name.clone(),
-                    unit: at.read_attribute_of(name, "units")?,
-                    location: Location::Node,
-                    components,
-                    values,
-                });
+                let unit = at.read_attribute_of(name, "units")?;
+                let width = (n * components.len()).max(1);
+                expect(root.path, name, values.len() / width * width, values.len())?;
+                steps.resize(values.len() / width, Vec::new());
+                for (fields, values) in steps.iter_mut().zip(values.chunks_exact(width)) {
+                    let (name, unit, components) = (name.clone(), unit.clone(), components.clone());
+                    fields.push(Field { name, unit, location: Location::Node, components, values: values.to_vec() });
+                }
             }
-            Ok(UnitResponse { load: at.read_attribute("load")?, fields })
+            Ok(UnitResponse { load: at.read_attribute("load")?, steps })
         })
         .collect()
 }

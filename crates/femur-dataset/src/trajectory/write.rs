@@ -59,8 +59,10 @@ fn write_part(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &Writ
         let group = if k == 0 { root.new_group("unit_response")? } else { root.sub("unit_response")? };
         let group = group.new_group(&k.to_string())?;
         group.attribute("load", &response.load)?;
-        for field in &response.fields {
-            let dataset = write_floats(&group, &field.name, &[field.len(), field.num_components()], &field.values, options)?;
+        for (k, field) in response.steps.first().iter().flat_map(|f| f.iter()).enumerate() {
+            let values: Vec<f64> = response.steps.iter().flat_map(|fields| fields[k].values.iter().copied()).collect();
+            let shape = [response.steps.len(), field.len(), field.num_components()];
+            let dataset = write_floats(&group, &field.name, &shape, &values, options)?;
             text(&dataset, path, "units", &field.unit)?;
             text(&dataset, path, "components", &json(&field.components))?;
         }

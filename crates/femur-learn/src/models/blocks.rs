@@ -21,10 +21,9 @@ pub(super) fn lite<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, edges: &Va
     let x = net.norm(v, &format!("{name}.norm"));
     let p = net.matmul(&x, &format!("{name}.sender"));
     let q = net.matmul(&x, &format!("{name}.receiver"));
-    let e = net.linear(edges, &format!("{name}.edge"));
-    let m = net.ops.lite_messages(&p, &q, &e, graph);
-    let m = net.linear(&m, &format!("{name}.out"));
-    net.ops.add(v, &m)
+    let layer = [net.vars.get(&format!("{name}.edge.weight")), net.vars.get(&format!("{name}.edge.bias"))];
+    let m = net.ops.lite_messages([&p, &q], edges, layer, graph);
+    net.residual(v, &m, &format!("{name}.out"))
 }
 
 pub(super) fn init_full(p: &mut Params, name: &str, width: usize) {
@@ -83,9 +82,8 @@ pub(super) fn attention<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, heads
     let z2 = net.ops.attention(&q, &k, &val, heads);
     let z = net.ops.add(&z, &z2);
     let y = net.ops.spread(&s, &z, heads);
-    let y = net.linear(&y, &format!("{name}.out"));
-    let v = net.ops.add(v, &y);
+    let v = net.residual(v, &y, &format!("{name}.out"));
     let x = net.norm(&v, &format!("{name}.mlp_norm"));
-    let y = net.mlp(&x, &format!("{name}.mlp"));
-    net.ops.add(&v, &y)
+    let h = net.linear_relu(&x, &format!("{name}.mlp.0"));
+    net.residual(&v, &h, &format!("{name}.mlp.1"))
 }

@@ -66,6 +66,15 @@ impl<E: Real> Net<'_, E> {
         self.ops.linear(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
     }
 
+    pub(crate) fn linear_relu(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+        self.ops.linear_relu(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+    }
+
+    /// `r` plus a layer of `x`.
+    pub(crate) fn residual(&mut self, r: &Var<E>, x: &Var<E>, name: &str) -> Var<E> {
+        self.ops.linear_residual(r, x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+    }
+
     pub(crate) fn matmul(&mut self, x: &Var<E>, name: &str) -> Var<E> {
         self.ops.matmul(x, self.vars.get(&format!("{name}.weight")))
     }
@@ -76,8 +85,7 @@ impl<E: Real> Net<'_, E> {
 
     /// Two layers with ReLU between.
     pub(crate) fn mlp(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        let h = self.linear(x, &format!("{name}.0"));
-        let h = self.ops.relu(&h);
+        let h = self.linear_relu(x, &format!("{name}.0"));
         self.linear(&h, &format!("{name}.1"))
     }
 }

@@ -53,55 +53,49 @@ pub fn all(train: &[Trajectory], truths: &[&Trajectory]) -> Vec<(String, Vec<Tra
 /// The training cases, ready to be looked up.
 struct Reference<'a> {
     train: &'a [Trajectory],
-    /// Load names whose responses are superposed; empty where states are carried step by step.
-    loads: Vec<String>,
+    /// Whether responses to the loads are superposed; else states are carried.
+    superposed: bool,
     mean: Option<Grid>,
 }
 
-/// Fields of one channel: the response to one load, or the state of one step.
+/// Fields of one channel at one step: the response to one load, or the state. Channels of a step lie side by side.
 type Channel<'a> = Vec<&'a Field>;
 
 impl<'a> Reference<'a> {
     fn new(train: &'a [Trajectory], example: &Setup) -> Self {
         let names: Vec<String> = example.loads.iter().map(|l| l.name.clone()).collect();
         let has = |t: &Trajectory| names.iter().all(|n| t.unit_responses.iter().any(|r| r.load == *n));
-        let loads = if example.is_steady() && train.iter().all(has) { names } else { Vec::new() };
-        let mut reference = Reference { train, loads, mean: None };
+        let superposed = !names.is_empty() && train.iter().all(has);
+        let mut reference = Reference { train, superposed, mean: None };
         reference.mean = Grid::mean(&reference);
         reference
     }
 
     /// What is carried from a training case. Von Mises stress is not linear in the load: it follows from the superposed stress.
     fn channels(&self, t: &'a Trajectory) -> Option<Vec<Channel<'a>>> {
-        let carried = |f: &&Field| f.location == Location::Node && f.name != "reaction" && (self.loads.is_empty() || f.name != "von_mises");
-        if self.loads.is_empty() {
+        let carried = |f: &&Field| f.location == Location::Node && f.name != "reaction" && (!self.superposed || f.name != "von_mises");
+        if !self.superposed {
             return Some(t.states.iter().map(|s| s.fields.iter().filter(carried).collect()).collect());
         }
-        let of = |name: &String| Some(t.unit_responses.iter().find(|r| r.load == *name)?.fields.iter().filter(carried).collect());
-        self.loads.iter().map(of).collect()
+        // Every case of a dataset has the same loads in the same order.
+        let steps = t.unit_responses.first()?.steps.len();
+        let of = |step: usize| t.unit_responses.iter().map(move |r| Some(r.steps.get(step)?.iter().filter(carried).collect()));
+        (0..steps).flat_map(of).collect()
     }
 
     /// States of a set-up from its channels' fields.
     fn states(&self, setup: &Setup, channels: Vec<Vec<Field>>) -> Option<Vec<State>> {
-        let mut states = Vec::new();
-        if self.loads.is_empty() {
-            if channels.len() != setup.times.len() {
-                return None;
-            }
-            states.extend(setup.times.iter().zip(channels).map(|(&time, fields)| State { time, fields }));
-        } else {
-            let mut fields: Vec<Field> = Vec::new();
-            for (name, channel) in self.loads.iter().zip(channels) {
-                let value = setup.loads.iter().find(|l| l.name == *name)?.value;
-                for field in channel {
-                    match fields.iter_mut().find(|f| f.name == field.name) {
-                        Some(sum) => sum.values.iter_mut().zip(&field.values).for_each(|(s, v)| *s += value * v),
-                        None => fields.push(Field { values: field.values.iter().map(|v| value * v).collect(), ..field }),
-                    }
-                }
-            }
-            states.push(State { time: setup.times.first().copied().unwrap_or(0.0), fields });
+        let per_step = if self.superposed { setup.loads.len() } else { 1 };
+        if channels.len() != setup.times.len() * per_step {
+            return None;
         }
+        let fields = |c: &[Vec<Field>]| if self.superposed { setup.superpose(c) } else { c.first().cloned() };
+        let mut states = setup
+            .times
+            .iter()
+            .zip(channels.chunks_exact(per_step))
+            .map(|(&time, c)| Some(State { time, fields: fields(c)? }))
+            .collect::<Option<Vec<State>>>()?;
         if let (Some(initial), Some(first)) = (&setup.initial, states.first_mut()) {
             *first = initial.clone();
         }
@@ -158,7 +152,7 @@ fn persistence(_: &Reference<'_>, setup: &Setup) -> Option<Vec<State>> {
 
 /// The training case with the nearest parameters; the first of equals.
 fn nearest<'a>(reference: &Reference<'a>, setup: &Setup) -> Option<&'a Trajectory> {
-    let counts = |path: &str| reference.loads.is_empty() || path.starts_with("mesh.") || path.starts_with("materials.");
+    let counts = |path: &str| !reference.superposed || path.starts_with("mesh.") || path.starts_with("materials.");
     let value = |s: &Setup, path: &str| s.params.iter().find(|p| p.path == path).map(|p| p.value);
     let mut scaled: Vec<(&str, f64, f64)> = Vec::new();
     for p in setup.params.iter().filter(|p| counts(&p.path)) {
@@ -290,7 +284,7 @@ mod tests {
         for (name, value, answer) in [("fx", 2.0, &answers[0]), ("fy", 3.0, &answers[1])] {
             t.setup.loads.push(Load { name: name.into(), unit: "N".into(), value });
             let field = Field::scalar("u", "m", Location::Node, answer.clone());
-            t.unit_responses.push(UnitResponse { load: name.into(), fields: vec![field] });
+            t.unit_responses.push(UnitResponse { load: name.into(), steps: vec![vec![field]] });
         }
         t
     }

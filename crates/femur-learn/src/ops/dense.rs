@@ -1,0 +1,106 @@
+//! Layers that work on each row by itself.
+
+use super::Ops;
+use crate::kernels;
+use crate::real::{Block, Real};
+use crate::tape::Var;
+use femur_solve::dense::View;
+
+impl<E: Real> Ops<'_, E> {
+    /// `x w + b`, with `x: [n, i]`, `w: [i, o]`, `b: [1, o]`.
+    pub fn linear(&mut self, x: &Var<E>, w: &Var<E>, b: &Var<E>) -> Var<E> {
+        let y = affine(x, w, b);
+        self.recorder.op([x, w, b], y, x.rows(), w.columns(), |[x, w, _], _, g| affine_backward(x, w, &g))
+    }
+
+    /// `max(x w + b, 0)`.
+    pub fn linear_relu(&mut self, x: &Var<E>, w: &Var<E>, b: &Var<E>) -> Var<E> {
+        let mut y = affine(x, w, b);
+        kernels::relu(&mut y);
+        self.recorder.op([x, w, b], y, x.rows(), w.columns(), |[x, w, _], y, mut g| {
+            kernels::relu_backward(y.values(), &mut g);
+            affine_backward(x, w, &g)
+        })
+    }
+
+    /// `r + x w + b`: a layer with a residual connection.
+    pub fn linear_residual(&mut self, r: &Var<E>, x: &Var<E>, w: &Var<E>, b: &Var<E>) -> Var<E> {
+        let mut y = affine(x, w, b);
+        kernels::add(&mut y, r.values());
+        self.recorder.op([r, x, w, b], y, x.rows(), w.columns(), |[_, x, w, _], _, g| {
+            let [dx, dw, db] = affine_backward(x, w, &g);
+            [g, dx, dw, db]
+        })
+    }
+
+    /// `x w`.
+    pub fn matmul(&mut self, x: &Var<E>, w: &Var<E>) -> Var<E> {
+        let (n, o) = (x.rows(), w.columns());
+        let mut y = vec![E::of(0.0); n * o];
+        E::gemm(&mut y, Block::whole(o), view(x), view(w), false);
+        self.recorder.op([x, w], y, n, o, |[x, w], _, g| [input_gradient(x, w, &g), weight_gradient(x, w, &g)])
+    }
+
+    /// `max(x, 0)`.
+    pub fn relu(&mut self, x: &Var<E>) -> Var<E> {
+        let mut y = x.values().to_vec();
+        kernels::relu(&mut y);
+        self.recorder.op([x], y, x.rows(), x.columns(), |_, y, mut g| {
+            kernels::relu_backward(y.values(), &mut g);
+            [g]
+        })
+    }
+
+    /// `a + b`.
+    pub fn add(&mut self, a: &Var<E>, b: &Var<E>) -> Var<E> {
+        let mut y = a.values().to_vec();
+        kernels::add(&mut y, b.values());
+        self.recorder.op([a, b], y, a.rows(), a.columns(), |_, _, g| [g.clone(), g])
+    }
+
+    /// LayerNorm over each row (Ba, Kiros and Hinton 2016) with scale and shift `[1, columns]`.
+    pub fn layer_norm(&mut self, x: &Var<E>, scale: &Var<E>, shift: &Var<E>) -> Var<E> {
+        let (n, w) = (x.rows(), x.columns());
+        let (mut y, mut stats) = (vec![E::of(0.0); n * w], vec![E::of(0.0); n * 2]);
+        kernels::layer_norm(x.values(), scale.values(), shift.values(), &mut y, &mut stats);
+        self.recorder.op([x, scale, shift], y, n, w, move |[x, scale, _], _, mut g| {
+            let (mut da, mut db) = (vec![E::of(0.0); w], vec![E::of(0.0); w]);
+            kernels::layer_norm_backward(x.values(), scale.values(), &stats, &mut g, &mut da, &mut db);
+            [g, da, db]
+        })
+    }
+}
+
+/// A matrix for faer.
+pub(super) fn view<E: Real>(x: &Var<E>) -> View<'_, E> {
+    View::new(x.values(), x.rows(), x.columns())
+}
+
+fn affine<E: Real>(x: &Var<E>, w: &Var<E>, b: &Var<E>) -> Vec<E> {
+    let (n, o) = (x.rows(), w.columns());
+    let mut y = Vec::with_capacity(n * o);
+    (0..n).for_each(|_| y.extend_from_slice(b.values()));
+    E::gemm(&mut y, Block::whole(o), view(x), view(w), true);
+    y
+}
+
+fn affine_backward<E: Real>(x: &Var<E>, w: &Var<E>, g: &[E]) -> [Vec<E>; 3] {
+    let mut db = vec![E::of(0.0); w.columns()];
+    kernels::add_rows(&mut db, g);
+    [input_gradient(x, w, g), weight_gradient(x, w, g), db]
+}
+
+fn input_gradient<E: Real>(x: &Var<E>, w: &Var<E>, g: &[E]) -> Vec<E> {
+    if !x.needs_gradient() {
+        return Vec::new();
+    }
+    let mut dx = vec![E::of(0.0); x.rows() * x.columns()];
+    E::gemm(&mut dx, Block::whole(x.columns()), View::new(g, x.rows(), w.columns()), view(w).t(), false);
+    dx
+}
+
+fn weight_gradient<E: Real>(x: &Var<E>, w: &Var<E>, g: &[E]) -> Vec<E> {
+    let mut dw = vec![E::of(0.0); w.rows() * w.columns()];
+    E::gemm(&mut dw, Block::whole(w.columns()), view(x).t(), View::new(g, x.rows(), w.columns()), false);
+    dw
+}
