@@ -13,11 +13,16 @@ pub fn root() -> &'static Path {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let done = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "femur"]).current_dir(root()).status().expect("cargo runs");
-        assert!(done.success(), "femur does not build");
-        // target/debug/deps/<test> -> target/debug/femur
+        // target/PROFILE/deps/<test> -> target/PROFILE/femur
         let exe = std::env::current_exe().expect("the test has a path");
-        exe.ancestors().nth(2).expect("target/debug").join("femur")
+        let folder = exe.ancestors().nth(2).expect("target/PROFILE");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "-p", "femur"]).current_dir(root());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().expect("cargo runs").success(), "femur does not build");
+        folder.join("femur")
     })
 }
 
