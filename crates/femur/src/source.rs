@@ -33,12 +33,12 @@ pub fn physics(case: &Case) -> Result<&'static dyn Physics> {
 /// The mesh of a case: generated, read, or made by gmsh from a .geo file; `instead` names a mesh file to use in its place.
 pub fn mesh(case: &Case, instead: Option<&Path>) -> Result<Arc<Mesh>> {
     if let Some(path) = instead {
-        let scale = if let MeshSpec::File { scale, .. } = &case.mesh { *scale } else { 1.0 };
-        return read(path, scale);
+        let (scale, refine) = if let MeshSpec::File { scale, refine, .. } = &case.mesh { (*scale, *refine) } else { (1.0, 0) };
+        return read(path, scale, refine);
     }
     match &case.mesh {
         MeshSpec::Generator { .. } => Ok(Arc::new(femur_sim::case::generators::build(case)?)),
-        MeshSpec::File { path, scale, .. } => read(&beside(case, path), *scale),
+        MeshSpec::File { path, scale, refine } => read(&beside(case, path), *scale, *refine),
         MeshSpec::Geo { path, parameters, scale, order } => from_geo(&beside(case, path), parameters, *scale, *order),
     }
 }
@@ -48,8 +48,11 @@ fn beside(case: &Case, path: &Path) -> PathBuf {
     Path::new(&case.origin).parent().map_or_else(|| path.to_path_buf(), |dir| dir.join(path))
 }
 
-fn read(path: &Path, scale: f64) -> Result<Arc<Mesh>> {
+fn read(path: &Path, scale: f64, refine: usize) -> Result<Arc<Mesh>> {
     let mut mesh = femur_io::read_mesh(path)?.mesh;
+    for _ in 0..refine {
+        mesh = femur_mesh::refine(&mesh).with_context(|| format!("{}: mesh.refine = {refine}", path.display()))?;
+    }
     for x in &mut mesh.points {
         *x *= scale;
     }
@@ -83,7 +86,7 @@ fn from_geo(path: &Path, parameters: &[(String, f64)], scale: f64, order: usize)
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{}: gmsh failed: {}", path.display(), said.lines().find(|l| l.contains("Error")).unwrap_or("no message").trim());
     }
-    let mesh = read(&out, scale);
+    let mesh = read(&out, scale, 0);
     let _ = std::fs::remove_file(&out);
     mesh
 }
