@@ -48,6 +48,15 @@ pub fn femur_fails(dir: &Path, args: &[&str]) -> String {
     stderr
 }
 
+/// Whether a program can be run; says so where it cannot.
+pub fn on_path(program: &str) -> bool {
+    let there = std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()));
+    if !there {
+        println!("SKIPPED: no {program} on the PATH");
+    }
+    there
+}
+
 /// A Python that can import `modules`: $FEMUR_PYTHON, else the .venv that `make test` makes. Says so where there is none.
 pub fn python(modules: &[&str]) -> Option<PathBuf> {
     let candidates = [std::env::var_os("FEMUR_PYTHON").map(PathBuf::from), Some(root().join(".venv/bin/python"))];

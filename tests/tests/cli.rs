@@ -39,6 +39,7 @@ fn info_counts_the_real_meshes() {
         ("cylinder_channel_tri3.msh", "triangle3"),
         ("plate_hole_quad4.msh", "quad4"),
         ("plate_hole_tri6.msh", "triangle6"),
+        ("plate_three_holes.msh", "triangle6"),
     ];
     for (file, kind) in expected {
         let info = json(&femur_ok(&root().join("meshes"), &["info", file, "--format", "json"]));
