@@ -2,7 +2,7 @@
 
 use crate::shape::Shape;
 use crate::split::{eighths, reference_nodes, simplices};
-use crate::topology::{FacetLookup, raise_order};
+use crate::topology::{FacetLookup, FacetVertices, facet_vertices, raise_order, support};
 use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities, Tags};
 
 /// Cuts every cell into 2^dim cells of its kind; tags are kept, and a cell's parts follow each other in the order of the cells.
@@ -63,7 +63,12 @@ fn parts(kind: CellKind) -> Vec<Vec<usize>> {
 }
 
 fn refined_tags(mesh: &Mesh, parents: &Mesh, children: &Mesh) -> Result<Tags, MeshError> {
-    let lookup = FacetLookup::new(children);
+    let pieces = |facet: FacetId| -> Vec<FacetVertices> {
+        let (kind, nodes) = parents.facet_nodes(facet);
+        parts(kind).iter().map(|part| facet_vertices(part.iter().map(|&n| nodes[n]))).collect()
+    };
+    let tagged = mesh.tags.iter().flat_map(|tag| if let TagEntities::Facets(f) = &tag.entities { f.as_slice() } else { &[] });
+    let lookup = FacetLookup::new(children, tagged.flat_map(|&f| pieces(f)));
     let mut first = vec![0; mesh.num_cells() + 1];
     for (cell, kind, _) in parents.cells() {
         first[cell + 1] = first[cell] + parts(kind).len() as u32;
@@ -78,23 +83,14 @@ fn refined_tags(mesh: &Mesh, parents: &Mesh, children: &Mesh) -> Result<Tags, Me
                 let mut all = nodes.clone();
                 for (_, kind, cell) in parents.cells() {
                     let new = (0..cell.len()).filter(|&n| cell[n] as usize >= mesh.num_nodes());
-                    all.extend(
-                        new.filter(|&n| crate::topology::support(kind, n).iter().all(|&v| inside[cell[v] as usize])).map(|n| cell[n]),
-                    );
+                    all.extend(new.filter(|&n| support(kind, n).iter().all(|&v| inside[cell[v] as usize])).map(|n| cell[n]));
                 }
                 TagEntities::Nodes(all)
             }
             TagEntities::Facets(facets) => {
-                let mut all: Vec<FacetId> = Vec::new();
-                for &facet in facets {
-                    let (kind, nodes) = parents.facet_nodes(facet);
-                    for part in parts(kind) {
-                        let vertices: Vec<u32> = part.iter().map(|&n| nodes[n]).collect();
-                        let missing = || MeshError::Other(format!("a part of a facet of tag `{}` is no facet", tag.name));
-                        all.push(lookup.find(&vertices).ok_or_else(missing)?);
-                    }
-                }
-                TagEntities::Facets(all)
+                let missing = || MeshError::Other(format!("a part of a facet of tag `{}` is no facet", tag.name));
+                let all = facets.iter().flat_map(|&f| pieces(f)).map(|v| lookup.find(v).ok_or_else(missing));
+                TagEntities::Facets(all.collect::<Result<_, _>>()?)
             }
         };
         tags.insert(&tag.name, tag.gmsh_tag, entities);
@@ -108,7 +104,7 @@ fn place_midside(parents: &Mesh, children: &mut Mesh) {
     let mut points = std::mem::take(&mut children.points);
     for (large, small) in parents.blocks.iter().zip(&children.blocks) {
         let (Some(shape), parts, reference) = (Shape::of(large.kind), parts(large.kind), reference_nodes(large.kind)) else { continue };
-        let supports: Vec<Vec<usize>> = (0..small.kind.num_nodes()).map(|n| crate::topology::support(small.kind, n)).collect();
+        let supports: Vec<Vec<usize>> = (0..small.kind.num_nodes()).map(|n| support(small.kind, n)).collect();
         // Weights of the parent's nodes for every new node of every part: the same for all cells.
         let mut weights: Vec<(usize, usize, Vec<f64>)> = Vec::new();
         for (p, part) in parts.iter().enumerate() {
