@@ -22,7 +22,7 @@ demo-full: build
 # A Python environment of the tests' own, with readers that are not ours; without Python its tests say so and pass.
 python:
 	@if command -v python3 >/dev/null 2>&1; then \
-	  [ -e .venv/ready ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check numpy h5py meshio vtk && touch .venv/ready; } \
+	  [ -e .venv/ready ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check numpy h5py meshio vtk pyvista && touch .venv/ready; } \
 	  || echo "femur: no Python environment (python3-venv or the package index is missing): tests of foreign readers will be skipped"; \
 	else echo "femur: no python3: tests of foreign readers will be skipped"; fi
 

@@ -13,11 +13,16 @@ pub fn root() -> &'static Path {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let done = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "femur"]).current_dir(root()).status().expect("cargo runs");
-        assert!(done.success(), "femur does not build");
-        // target/debug/deps/<test> -> target/debug/femur
+        // target/PROFILE/deps/<test> -> target/PROFILE/femur
         let exe = std::env::current_exe().expect("the test has a path");
-        exe.ancestors().nth(2).expect("target/debug").join("femur")
+        let folder = exe.ancestors().nth(2).expect("target/PROFILE");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "-p", "femur"]).current_dir(root());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().expect("cargo runs").success(), "femur does not build");
+        folder.join("femur")
     })
 }
 
@@ -41,6 +46,15 @@ pub fn femur_fails(dir: &Path, args: &[&str]) -> String {
     assert!(!out.status.success(), "femur {} should have failed", args.join(" "));
     assert!(!stderr.contains("panicked"), "femur {} panicked:\n{stderr}", args.join(" "));
     stderr
+}
+
+/// Whether a program can be run; says so where it cannot.
+pub fn on_path(program: &str) -> bool {
+    let there = std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()));
+    if !there {
+        println!("SKIPPED: no {program} on the PATH");
+    }
+    there
 }
 
 /// A Python that can import `modules`: $FEMUR_PYTHON, else the .venv that `make test` makes. Says so where there is none.

@@ -39,6 +39,7 @@ fn info_counts_the_real_meshes() {
         ("cylinder_channel_tri3.msh", "triangle3"),
         ("plate_hole_quad4.msh", "quad4"),
         ("plate_hole_tri6.msh", "triangle6"),
+        ("plate_three_holes.msh", "triangle6"),
     ];
     for (file, kind) in expected {
         let info = json(&femur_ok(&root().join("meshes"), &["info", file, "--format", "json"]));
@@ -122,6 +123,39 @@ fn an_unconstrained_body_is_refused() {
     std::fs::write(dir.path().join("free.toml"), text.replace("displacement = [0.0, 0.0]", "traction = [1.0, 0.0]")).unwrap();
     let said = femur_fails(dir.path(), &["solve", "free.toml", "-o", "x.vtu", "--set", "mesh.size=0.2"]);
     assert!(said.contains("hint") && said.contains("constrain"), "{said}");
+}
+
+#[test]
+fn a_case_is_its_own_test() {
+    // A bar of 2 x 1 under 1 MPa: u = sigma x / E exactly, and every stress but the axial one vanishes.
+    let dir = tempfile::tempdir().unwrap();
+    let case = |expect: &str| {
+        let text = format!(
+            "physics = \"linear-elasticity\"\n[mesh]\ngenerator = \"rectangle\"\nwidth = 2.0\nheight = 1.0\ncells = [4, 2]\n\
+             [materials.all]\nE = 200e9\nnu = 0.3\n[[boundary]]\ntag = \"left\"\nroller = true\n[[boundary]]\ntag = \"bottom\"\n\
+             roller = true\n[[boundary]]\ntag = \"right\"\ntraction = [1e6, 0]\n[expect]\n{expect}"
+        );
+        std::fs::write(dir.path().join("case.toml"), text).unwrap();
+    };
+    case(
+        "\"von_mises.max\" = { value = 1e6 }\n\"displacement.x.max\" = { value = 1e-5 }\n\"stress.xy.min\" = { value = 0, tolerance = 1 }\n",
+    );
+    let out = femur(dir.path(), &["solve", "case.toml", "-o", "right.vtu", "--format", "json"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.matches(": ok").count() == 3, "{said}");
+    let lines = json(&String::from_utf8_lossy(&out.stdout))["expect"].clone();
+    assert_eq!(lines[0]["quantity"], "von_mises.max");
+    assert!(lines.as_array().unwrap().iter().all(|l| l["ok"] == true), "{lines}");
+
+    case(
+        "\"von_mises.max\" = { value = 1e6 }\n\"displacement.x.max\" = { value = 1.02e-5, tolerance = 0.01 }\n\"strain.max\" = { value = 1 }\n",
+    );
+    let out = femur(dir.path(), &["solve", "case.toml", "-o", "wrong.vtu", "--quiet"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("displacement.x.max = 1.000000e-5, expected 1.020000e-5, tolerance 1.0e-2: FAILED"), "{said}");
+    assert!(said.contains("strain.max: no such field") && said.contains("2 of 3"), "{said}");
+    assert!(dir.path().join("wrong.vtu").exists(), "the result is kept");
 }
 
 #[test]

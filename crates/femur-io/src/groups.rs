@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use femur_mesh::{FacetId, Mesh, TagEntities, Tags};
+use femur_mesh::topology::{FacetVertices, facet_vertices};
+use femur_mesh::{FacetId, FacetLookup, Mesh, TagEntities, Tags};
 
 use crate::IoError;
 use crate::assembly::Elements;
 use crate::fields::Numbering;
-use crate::lookup::{FacetLookup, FacetVertices, facet_vertices};
 use crate::orient::mirrored_facet;
 
 /// Elements `start..end` of a block.
@@ -119,7 +119,7 @@ fn draft(group: Group, blocks: &[Elements], numbering: &Numbering, mesh: &Mesh, 
                 if dim == mesh.dim {
                     push(dim, TagEntities::Cells(elements.filter_map(|(b, i)| numbering.cell(b, i)).collect()), Vec::new());
                 } else if dim + 1 == mesh.dim {
-                    let facet = |(b, i)| facet_vertices(&nodes((b, i))[..blocks[b as usize].kind.num_vertices()]);
+                    let facet = |(b, i)| facet_vertices(nodes((b, i)).iter().copied().take(blocks[b as usize].kind.num_vertices()));
                     push(dim, TagEntities::Facets(Vec::new()), elements.map(facet).collect());
                 } else {
                     let nodes: Vec<u32> = elements.flat_map(|e| nodes(e).iter().filter_map(|&n| numbering.node(n))).collect();

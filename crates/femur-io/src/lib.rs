@@ -19,7 +19,6 @@ mod format;
 mod gmsh;
 mod groups;
 mod info;
-mod lookup;
 mod orient;
 mod scan;
 pub mod vtk;

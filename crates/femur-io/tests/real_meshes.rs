@@ -85,6 +85,20 @@ const COUNTS: &[Counts] = &[
             ("plate", 2, 1394, 2914),
         ],
     ),
+    (
+        "plate_three_holes.msh",
+        4482,
+        2,
+        &[("triangle6", 2146)],
+        &[
+            ("left", 1, 14, 29),
+            ("right", 1, 14, 29),
+            ("bottom", 1, 28, 57),
+            ("top", 1, 32, 65),
+            ("hole", 1, 104, 208),
+            ("plate", 2, 2146, 4482),
+        ],
+    ),
 ];
 
 #[test]

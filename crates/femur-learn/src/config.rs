@@ -93,20 +93,28 @@ impl ModelConfig {
             slices: t.usize_or("slices", 32)?,
             heads: t.usize_or("heads", 4)?,
         };
-        if !(4..=1024).contains(&config.width) {
-            return Err(t.error("width", "must lie between 4 and 1024", "64 or 128").into());
-        }
-        if config.heads == 0 || !config.width.is_multiple_of(config.heads) {
-            return Err(t.error("heads", format!("must divide width = {}", config.width), "4").into());
-        }
-        if config.slices == 0 || config.steps > 100 {
-            return Err(t.error("slices", "slices must be positive and steps at most 100", "slices = 32, steps = 8").into());
-        }
-        if config.pattern.is_empty() || config.pattern.len() > 100 || config.pattern.chars().any(|c| !"LFT".contains(c)) {
-            return Err(t.error("pattern", "is made of the letters L (lite), F (full) and T (attention)", "LTLTLTL").into());
+        if let Some((key, what, hint)) = config.fault() {
+            return Err(t.error(key, what, hint).into());
         }
         t.finish()?;
         Ok(config)
+    }
+
+    /// The first key whose value no network can be made of, with what is wrong and a hint: of a case and of a model file alike.
+    pub(crate) fn fault(&self) -> Option<(&'static str, String, &'static str)> {
+        if !(4..=1024).contains(&self.width) {
+            return Some(("width", "must lie between 4 and 1024".into(), "64 or 128"));
+        }
+        if self.heads == 0 || !self.width.is_multiple_of(self.heads) {
+            return Some(("heads", format!("must divide width = {}", self.width), "4"));
+        }
+        if !(1..=1024).contains(&self.slices) || self.steps > 100 {
+            return Some(("slices", "slices must lie between 1 and 1024 and steps be at most 100".into(), "slices = 32, steps = 8"));
+        }
+        if self.pattern.is_empty() || self.pattern.len() > 100 || self.pattern.chars().any(|c| !"LFT".contains(c)) {
+            return Some(("pattern", "is made of the letters L (lite), F (full) and T (attention)".into(), "LTLTLTL"));
+        }
+        None
     }
 }
 

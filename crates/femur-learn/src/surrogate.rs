@@ -55,6 +55,33 @@ impl Header {
     pub(crate) fn widths(&self) -> Widths {
         widths(&self.plan.task)
     }
+
+    /// What is wrong with a description read from a file: one that passes can be predicted with.
+    fn fault(&self) -> Option<String> {
+        let task = &self.plan.task;
+        if let Some((key, what, _)) = self.plan.model.fault() {
+            return Some(format!("model.{key} {what}"));
+        }
+        // Bounds that no model comes near, so that widths cannot overflow.
+        let small = |n: usize| (1..=4096).contains(&n);
+        if !(1..=3).contains(&task.dim) || !small(task.targets.len()) || task.targets.iter().any(|t| !small(t.components.len())) {
+            return Some("the targets make no sense".into());
+        }
+        if task.inputs.len() > 4096 || task.inputs.iter().any(|i| !small(i.1)) {
+            return Some("the inputs make no sense".into());
+        }
+        if !(task.distance_scale > 0.0 && task.distance_scale.is_finite()) {
+            return Some(format!("distance_scale is {}", task.distance_scale));
+        }
+        let usable = |n: &Normaliser, width: usize| {
+            let right = n.mean.len() == width && n.std.len() == width;
+            right && n.mean.iter().all(|v| v.is_finite()) && n.std.iter().all(|v| v.is_finite() && *v > 0.0)
+        };
+        if !usable(&self.inputs, dynamic_width(task)) || !usable(&self.outputs, self.components() * self.channels()) {
+            return Some("the means and spreads do not fit the inputs and targets".into());
+        }
+        (self.spread.len() != task.targets.len()).then(|| "the spreads do not fit the targets".into())
+    }
 }
 
 pub(crate) fn widths(task: &LearningTask) -> Widths {
@@ -87,6 +114,9 @@ impl Surrogate {
     /// Loads a model file; nothing else is needed.
     pub fn load(path: &Path) -> Result<Self, LearnError> {
         let (header, params) = model_file::read(path)?;
+        if let Some(what) = header.fault() {
+            return Err(LearnError::file(path, format!("{what}\n  hint: the file is damaged, or of another version of Femur")));
+        }
         Surrogate::new(Arc::new(header), &params).map_err(|e| LearnError::file(path, e.to_string()))
     }
 

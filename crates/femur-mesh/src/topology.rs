@@ -4,59 +4,79 @@ use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities};
 use petgraph::unionfind::UnionFind;
 use std::collections::HashMap;
 
-/// A facet's vertex nodes, sorted and filled up with `u32::MAX`: equal for the two cells that share it, whatever their order.
-type FacetKey = [u32; 4];
+/// The vertex nodes of a facet, without midside nodes; `u32::MAX` where there are fewer than four.
+pub type FacetVertices = [u32; 4];
 
-fn facet_key(vertices: impl ExactSizeIterator<Item = u32>) -> Option<FacetKey> {
-    if vertices.len() > 4 {
-        return None;
-    }
-    let mut key = [u32::MAX; 4];
-    for (slot, v) in key.iter_mut().zip(vertices) {
+/// [`FacetVertices`] of at most four vertices in any order.
+pub fn facet_vertices(vertices: impl IntoIterator<Item = u32>) -> FacetVertices {
+    let mut out = [u32::MAX; 4];
+    for (slot, v) in out.iter_mut().zip(vertices) {
         *slot = v;
     }
-    key.sort_unstable();
-    Some(key)
+    out
 }
 
-/// Every facet of every cell with its key, in the order of cells.
-fn facets(mesh: &Mesh) -> impl Iterator<Item = (FacetKey, FacetId)> {
-    mesh.cells().flat_map(|(cell, kind, nodes)| {
-        kind.facets().iter().enumerate().filter_map(move |(local, facet)| {
-            let key = facet_key(facet.nodes[..facet.kind.num_vertices()].iter().map(|&n| nodes[n]))?;
-            Some((key, FacetId { cell: cell as u32, local: local as u8 }))
-        })
+/// Equal for the two cells that share a facet, whatever their order.
+fn facet_key(mut vertices: FacetVertices) -> FacetVertices {
+    vertices.sort_unstable();
+    vertices
+}
+
+/// The facets of a cell with their keys.
+fn facets_of(cell: usize, kind: CellKind, nodes: &[u32]) -> impl Iterator<Item = (FacetVertices, FacetId)> {
+    kind.facets().iter().enumerate().map(move |(local, facet)| {
+        let vertices = facet.nodes[..facet.kind.num_vertices()].iter().map(|&n| nodes[n]);
+        (facet_key(facet_vertices(vertices)), FacetId { cell: cell as u32, local: local as u8 })
     })
 }
 
 /// The facets that belong to one cell only, by cell and local number.
 pub fn boundary_facets(mesh: &Mesh) -> Vec<FacetId> {
-    let mut all: Vec<(FacetKey, FacetId)> = facets(mesh).collect();
+    let mut all: Vec<(FacetVertices, FacetId)> = mesh.cells().flat_map(|(cell, kind, nodes)| facets_of(cell, kind, nodes)).collect();
     all.sort_unstable();
     let mut alone: Vec<FacetId> = all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() == 1).map(|same| same[0].1).collect();
     alone.sort_unstable();
     alone
 }
 
-/// Finds the facet that has given vertices: what turns the lower-dimensional elements of mesh files into [`FacetId`]s.
+/// Finds the facets that have given vertices: what turns the lower-dimensional elements of mesh files into [`FacetId`]s.
+///
+/// It knows the facets that were asked for, not all of the mesh: one pass over the cells, and memory for the boundary alone.
 #[derive(Debug, Clone)]
 pub struct FacetLookup {
-    facets: HashMap<FacetKey, FacetId>,
+    found: HashMap<FacetVertices, Option<FacetId>>,
 }
 
 impl FacetLookup {
-    /// Collects the facets of all cells.
-    pub fn new(mesh: &Mesh) -> Self {
-        let mut map = HashMap::new();
-        for (key, id) in facets(mesh) {
-            map.entry(key).or_insert(id);
+    /// Looks for facets by their vertices; of two cells that share a facet the first counts.
+    pub fn new(mesh: &Mesh, wanted: impl Iterator<Item = FacetVertices>) -> Self {
+        let mut found: HashMap<FacetVertices, Option<FacetId>> = HashMap::new();
+        let mut on_wanted = vec![false; mesh.num_nodes()];
+        for vertices in wanted {
+            for v in vertices {
+                if let Some(on) = on_wanted.get_mut(v as usize) {
+                    *on = true;
+                }
+            }
+            found.insert(facet_key(vertices), None);
         }
-        FacetLookup { facets: map }
+        for (cell, kind, nodes) in mesh.cells() {
+            // Most cells have too few such vertices for a facet.
+            if nodes[..kind.num_vertices()].iter().filter(|&&n| on_wanted[n as usize]).count() < kind.dim() {
+                continue;
+            }
+            for (key, id) in facets_of(cell, kind, nodes) {
+                if let Some(place) = found.get_mut(&key) {
+                    place.get_or_insert(id);
+                }
+            }
+        }
+        FacetLookup { found }
     }
 
-    /// The facet with these vertex nodes (without midside nodes) in any order; of two cells that share it, that of the first cell.
-    pub fn find(&self, vertices: &[u32]) -> Option<FacetId> {
-        self.facets.get(&facet_key(vertices.iter().copied())?).copied()
+    /// The facet with these vertices in any order; `None` where no cell has it, or where it was not asked for.
+    pub fn find(&self, vertices: FacetVertices) -> Option<FacetId> {
+        self.found.get(&facet_key(vertices)).copied().flatten()
     }
 }
 
@@ -151,21 +171,23 @@ mod tests {
     fn facets_are_found_in_any_order_and_belong_to_the_first_cell() {
         for kind in [CellKind::Hex8, CellKind::Tet10, CellKind::Hex27] {
             let mesh = box_([1.0, 2.0, 3.0], [3, 2, 2], kind).unwrap();
-            let lookup = FacetLookup::new(&mesh);
+            let of = |id: FacetId| {
+                let (facet, nodes) = mesh.facet_nodes(id);
+                facet_vertices(nodes[..facet.num_vertices()].iter().rev().copied())
+            };
+            let all: Vec<FacetId> = (0..mesh.num_cells())
+                .flat_map(|cell| (0..kind.facets().len()).map(move |local| FacetId { cell: cell as u32, local: local as u8 }))
+                .collect();
+            let stranger = facet_vertices([0, 1]);
+            let lookup = FacetLookup::new(&mesh, all.iter().map(|&id| of(id)).chain([stranger]));
             let boundary = boundary_facets(&mesh);
-            for (cell, kind, _) in mesh.cells() {
-                for local in 0..kind.facets().len() {
-                    let id = FacetId { cell: cell as u32, local: local as u8 };
-                    let (facet, mut nodes) = mesh.facet_nodes(id);
-                    nodes.truncate(facet.num_vertices());
-                    nodes.reverse();
-                    nodes.rotate_left(1);
-                    let found = lookup.find(&nodes).unwrap();
-                    assert!(found == id || found.cell < id.cell && boundary.binary_search(&id).is_err());
-                }
+            for &id in &all {
+                let found = lookup.find(of(id)).unwrap();
+                assert!(found == id || found.cell < id.cell && boundary.binary_search(&id).is_err());
             }
-            assert_eq!(lookup.find(&[0, 1]), None);
-            assert_eq!(lookup.find(&[0, 1, 2, 3, 4]), None);
+            assert_eq!(lookup.find(stranger), None);
+            let few = FacetLookup::new(&mesh, std::iter::once(of(boundary[0])));
+            assert_eq!((few.find(of(boundary[0])), few.find(of(boundary[1]))), (Some(boundary[0]), None));
         }
     }
 

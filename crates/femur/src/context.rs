@@ -126,6 +126,18 @@ impl Progress<'_> {
     }
 }
 
+/// An error with its causes, each said once: many errors name their cause themselves.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !out.contains(&cause) {
+            out += if out.is_empty() { "" } else { ": " };
+            out += &cause;
+        }
+    }
+    out
+}
+
 /// Seconds in words: `45 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", context::message(&error));
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::CaseArgs;
 use crate::context::Context;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use femur_mesh::Mesh;
 use femur_physics::{PHYSICS, Physics};
 use femur_sim::case::{Case, CaseFile, MeshSpec};
@@ -33,12 +33,12 @@ pub fn physics(case: &Case) -> Result<&'static dyn Physics> {
 /// The mesh of a case: generated, read, or made by gmsh from a .geo file; `instead` names a mesh file to use in its place.
 pub fn mesh(case: &Case, instead: Option<&Path>) -> Result<Arc<Mesh>> {
     if let Some(path) = instead {
-        let scale = if let MeshSpec::File { scale, .. } = &case.mesh { *scale } else { 1.0 };
-        return read(path, scale);
+        let (scale, refine) = if let MeshSpec::File { scale, refine, .. } = &case.mesh { (*scale, *refine) } else { (1.0, 0) };
+        return read(path, scale, refine);
     }
     match &case.mesh {
         MeshSpec::Generator { .. } => Ok(Arc::new(femur_sim::case::generators::build(case)?)),
-        MeshSpec::File { path, scale, .. } => read(&beside(case, path), *scale),
+        MeshSpec::File { path, scale, refine } => read(&beside(case, path), *scale, *refine),
         MeshSpec::Geo { path, parameters, scale, order } => from_geo(&beside(case, path), parameters, *scale, *order),
     }
 }
@@ -48,8 +48,17 @@ fn beside(case: &Case, path: &Path) -> PathBuf {
     Path::new(&case.origin).parent().map_or_else(|| path.to_path_buf(), |dir| dir.join(path))
 }
 
-fn read(path: &Path, scale: f64) -> Result<Arc<Mesh>> {
+fn read(path: &Path, scale: f64, refine: usize) -> Result<Arc<Mesh>> {
     let mut mesh = femur_io::read_mesh(path)?.mesh;
+    if mesh.num_cells() == 0 {
+        bail!(
+            "{}: there are no cells in it\n  hint: gmsh writes what belongs to a physical group; surfaces (2D) or volumes (3D) need one",
+            path.display()
+        );
+    }
+    for _ in 0..refine {
+        mesh = femur_mesh::refine(&mesh).with_context(|| format!("{}: mesh.refine = {refine}", path.display()))?;
+    }
     for x in &mut mesh.points {
         *x *= scale;
     }
@@ -79,11 +88,13 @@ fn from_geo(path: &Path, parameters: &[(String, f64)], scale: f64, order: usize)
         }
         other => other.context("cannot run gmsh")?,
     };
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{}: gmsh failed: {}", path.display(), said.lines().find(|l| l.contains("Error")).unwrap_or("no message").trim());
-    }
-    let mesh = read(&out, scale);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let fault = said.lines().find(|l| l.contains("Error"));
+    // gmsh writes what it has and exits with 0 after some errors.
+    let mesh = match fault {
+        None if output.status.success() => read(&out, scale, 0).with_context(|| format!("{}: the mesh that gmsh made", path.display())),
+        _ => Err(anyhow!("{}: gmsh failed: {}", path.display(), fault.unwrap_or("no message").trim())),
+    };
     let _ = std::fs::remove_file(&out);
     mesh
 }

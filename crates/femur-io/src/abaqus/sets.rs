@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use femur_mesh::topology::{FacetVertices, facet_vertices};
+
 use super::{Position, elements};
 use crate::IoError;
 use crate::assembly::Elements;
 use crate::groups::{Group, Members, push_element};
-use crate::lookup::{FacetVertices, facet_vertices};
 
 struct Set {
     name: String,
@@ -244,7 +245,7 @@ fn facet(block: &Elements, i: usize, dim: usize, line: &SurfaceLine) -> Result<F
     let (kind, nodes) = (block.kind, block.get(i));
     // a shell or membrane on a solid is the face itself, whichever side is meant
     if kind.dim() + 1 == dim && matches!(line.face.as_str(), "" | "SPOS" | "SNEG" | "S1" | "S2") {
-        return Ok(facet_vertices(&nodes[..kind.num_vertices()]));
+        return Ok(facet_vertices(nodes[..kind.num_vertices()].iter().copied()));
     }
     if line.face.is_empty() {
         return Err(line
@@ -253,9 +254,5 @@ fn facet(block: &Elements, i: usize, dim: usize, line: &SurfaceLine) -> Result<F
     }
     let face = line.face.strip_prefix('S').and_then(|f| f.parse().ok()).and_then(|f| elements::face(kind, f));
     let local = face.ok_or_else(|| line.at.fail(format!("a face label of {kind} elements, S1, S2, ..."), format!("`{}`", line.face)))?;
-    let mut vertices = [0; 4];
-    for (to, &k) in vertices.iter_mut().zip(local) {
-        *to = nodes[k];
-    }
-    Ok(facet_vertices(&vertices[..local.len()]))
+    Ok(facet_vertices(local.iter().map(|&k| nodes[k])))
 }

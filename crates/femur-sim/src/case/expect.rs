@@ -51,10 +51,15 @@ impl Checked {
 impl std::fmt::Display for Checked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Expectation { quantity, value, tolerance, .. } = &self.expectation;
-        let verdict = if self.holds() { "holds" } else { "FAILS" };
+        let verdict = if self.holds() { "ok" } else { "FAILED" };
         match self.got {
-            Some(got) => write!(f, "{quantity} = {got:.6e}, expected {value:.6e} within {:.3} %: {verdict}", 100.0 * tolerance),
-            None => write!(f, "{quantity}: the result has no such field or component: {verdict}"),
+            Some(got) => write!(f, "{quantity} = {got:.6e}, expected {value:.6e}, tolerance {tolerance:.1e}: {verdict}"),
+            None => {
+                write!(
+                    f,
+                    "{quantity}: no such field or component in the result, expected {value:.6e}, tolerance {tolerance:.1e}: {verdict}"
+                )
+            }
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum MeshSpec {
         path: PathBuf,
         /// Factor on coordinates.
         scale: f64,
+        /// How often every cell is cut into 2^dim cells.
+        refine: usize,
     },
     /// A gmsh `.geo` file with the values of its parameters.
     Geo {
@@ -273,7 +275,15 @@ fn read_mesh(table: &Table) -> Result<MeshSpec, CaseError> {
                 let parameters = given.keys().into_iter().map(|k| Ok((k.clone(), given.f64(&k)?))).collect::<Result<_, CaseError>>()?;
                 MeshSpec::Geo { path, parameters, scale, order }
             } else {
-                MeshSpec::File { path, scale }
+                let refine = table.usize_or("refine", 0)?;
+                if refine > 8 {
+                    return Err(table.error(
+                        "refine",
+                        format!("must lie between 0 and 8, got {refine}"),
+                        "each makes 2^dim cells of every cell",
+                    ));
+                }
+                MeshSpec::File { path, scale, refine }
             };
             table.finish()?;
             Ok(spec)

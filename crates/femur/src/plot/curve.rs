@@ -38,8 +38,13 @@ pub fn curve_picture(title: &str, x_label: &str, series: &[Series]) -> Result<Ve
         mesh.map_err(|e| fail(e.to_string()))?;
         for (k, s) in series.iter().enumerate() {
             let color = [RGBColor(49, 104, 142), RGBColor(200, 80, 45), RGBColor(53, 150, 90)][k % 3];
+            let shown: Vec<(f64, f64)> = s.points.iter().filter(good).copied().collect();
+            // One point makes no line.
+            if let [only] = shown[..] {
+                chart.draw_series([Circle::new(only, 4, color.filled())]).map_err(|e| fail(e.to_string()))?;
+            }
             chart
-                .draw_series(LineSeries::new(s.points.iter().filter(good).copied(), color.stroke_width(2)))
+                .draw_series(LineSeries::new(shown, color.stroke_width(2)))
                 .map_err(|e| fail(e.to_string()))?
                 .label(s.name.clone())
                 .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], color.stroke_width(3)));

@@ -108,7 +108,8 @@ const COLUMNS: [&str; 9] =
 /// The metrics: fields down, metrics across, baselines below.
 fn table(evaluation: &Value) -> String {
     let mut out = String::from("<div class=\"scroll\"><table><tr><th></th>");
-    COLUMNS.iter().for_each(|c| out += &format!("<th>{c}</th>"));
+    // A long name may break after its underscores, so that the table fits the page.
+    COLUMNS.iter().for_each(|c| out += &format!("<th>{}</th>", c.replace('_', "_<wbr>")));
     out += "</tr>\n";
     let mut row = |name: &str, metrics: &Value, class: &str| {
         let _ = write!(out, "<tr class=\"{class}\"><td>{}</td>", escape(name));

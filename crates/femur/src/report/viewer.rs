@@ -46,7 +46,7 @@ pub(super) fn section(k: usize, shown: &Shown) -> Result<String> {
         out,
         "<figure id=\"viewer{k}\"><canvas></canvas><div class=\"controls\"><select><option>truth</option><option selected>prediction</option><option>error</option></select>\
          <input type=\"range\" min=\"0\" max=\"{}\" value=\"{}\" aria-label=\"step\"{}><span class=\"time\"></span><span class=\"low\"></span><div class=\"bar\"></div><span class=\"high\"></span></div>\
-         <figcaption>{} of {}: drag to turn, wheel to zoom</figcaption></figure>",
+         <figcaption>{} of {}: drag to turn, wheel to zoom, double click to go back</figcaption></figure>",
         steps.len() - 1,
         steps.len() - 1,
         if steps.len() == 1 { " hidden" } else { "" },

@@ -1,7 +1,7 @@
 //! `femur generate`: samples the case's ranges, solves every draw in parallel, writes a dataset.
 
 use crate::cli::CaseArgs;
-use crate::context::{Context, interrupted};
+use crate::context::{Context, interrupted, message};
 use crate::source;
 use crate::verbs::solve::UntilInterrupt;
 use anyhow::{Result, bail};
@@ -119,8 +119,9 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
                 }
                 Err(_) if interrupted() => bail!("interrupted"),
                 Err(error) => {
-                    context.warn(format!("case {}/{} variant {variant}: {error:#}", base.split.name(), base.index));
-                    builder.fail(&id, &format!("{error:#}"))?;
+                    let reason = message(&error);
+                    context.warn(format!("case {}/{} variant {variant}: {reason}", base.split.name(), base.index));
+                    builder.fail(&id, &reason)?;
                 }
             }
             progress.tick();

@@ -6,6 +6,7 @@ use crate::source;
 use crate::verbs::generate::{claim_learning, meta_of, write_options};
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::{TrajectoryId, WriteOptions};
+use femur_sim::case::Checked;
 use femur_sim::{Observer, SimError, State, Trajectory, rollout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ impl Observer for UntilInterrupt {
     }
 }
 
-/// Solves the case and writes the result.
+/// Solves the case, writes the result and holds it against the case's `[expect]`.
 pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Context) -> Result<ExitCode> {
     check_extension(output)?;
     let file = source::case_file(args)?;
@@ -36,8 +37,29 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Contex
     let seconds = start.elapsed().as_secs_f64();
     write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
     context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
-    print_summary(&trajectory, output, seconds, context);
-    Ok(ExitCode::SUCCESS)
+    let checked: Vec<Checked> = match trajectory.states.last() {
+        Some(last) => case.expectations()?.iter().map(|e| e.check(last)).collect(),
+        None => Vec::new(),
+    };
+    print_summary(&trajectory, output, seconds, &checked, context);
+    report(&checked, context)
+}
+
+/// Says of every line of `[expect]` whether it holds; an error where one does not.
+fn report(checked: &[Checked], context: &Context) -> Result<ExitCode> {
+    for line in checked {
+        if line.holds() {
+            context.say(format!("expect {line}"));
+        } else {
+            context.warn(format!("expect {line}"));
+        }
+    }
+    match checked.iter().filter(|c| !c.holds()).count() {
+        0 => Ok(ExitCode::SUCCESS),
+        failed => {
+            bail!("{failed} of {} lines of [expect] failed\n  hint: the result is written; look at it with femur plot", checked.len())
+        }
+    }
 }
 
 /// Refuses an output that is neither .vtkhdf nor .vtu before any work is done.
@@ -69,7 +91,7 @@ pub(crate) fn write(
 }
 
 /// Smallest and largest value of each component at the last step, on stdout.
-fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, context: &Context) {
+fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, checked: &[Checked], context: &Context) {
     let Some(last) = trajectory.states.last() else { return };
     let mut rows = Vec::new();
     for field in &last.fields {
@@ -83,10 +105,15 @@ fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, context: 
     if context.json() {
         let fields: serde_json::Map<String, serde_json::Value> =
             rows.into_iter().map(|(n, u, lo, hi)| (n, serde_json::json!({"unit": u, "min": lo, "max": hi}))).collect();
-        println!(
-            "{}",
-            serde_json::json!({"output": output, "nodes": trajectory.setup.mesh.num_nodes(), "steps": trajectory.states.len(), "seconds": seconds, "fields": fields})
-        );
+        let mut json = serde_json::json!({"output": output, "nodes": trajectory.setup.mesh.num_nodes(), "steps": trajectory.states.len(), "seconds": seconds, "fields": fields});
+        if !checked.is_empty() {
+            let line = |c: &Checked| {
+                let e = &c.expectation;
+                serde_json::json!({"quantity": e.quantity, "value": c.got, "expected": e.value, "tolerance": e.tolerance, "ok": c.holds()})
+            };
+            json["expect"] = checked.iter().map(line).collect();
+        }
+        println!("{json}");
     } else {
         println!("{:<20} {:<8} {:>14} {:>14}", "field", "unit", "min", "max");
         for (name, unit, lo, hi) in rows {

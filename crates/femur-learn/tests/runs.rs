@@ -1,0 +1,214 @@
+//! Whole trainings on graphs of a dozen nodes: what is learnt, what is refused, what a damaged file does.
+
+use femur_learn::{LearnError, ModelConfig, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train};
+use femur_mesh::generate::rectangle;
+use femur_mesh::{CellKind, Field, Location, Mesh};
+use femur_sim::{Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A field that follows from place and load, on a dozen nodes.
+fn trajectory(mesh: Mesh, load: f64) -> Trajectory {
+    let n = mesh.num_nodes();
+    let values = (0..n).map(|i| load * (2.0 * mesh.point(i)[0]).sin() + mesh.point(i)[1]).collect();
+    let input = Input { name: "load".into(), unit: "N".into(), components: vec![String::new()], steps: 1, values: vec![load; n] };
+    let setup = Setup {
+        physics: "toy".into(),
+        node_type: vec![NodeType::Normal; n],
+        material_id: vec![0; mesh.num_cells()],
+        mesh: Arc::new(mesh),
+        units: "SI".into(),
+        inputs: vec![input],
+        prescribed: Vec::new(),
+        loads: Vec::new(),
+        params: Vec::new(),
+        times: vec![0.0],
+        initial: None,
+        singular: Vec::new(),
+    };
+    let field = Field::scalar("u", "m", Location::Node, values);
+    Trajectory { setup, states: vec![State { time: 0.0, fields: vec![field] }], unit_responses: Vec::new(), log: SolverLog::default() }
+}
+
+fn plate(load: f64) -> Trajectory {
+    trajectory(rectangle([1.5, 1.0], [3, 2], CellKind::Triangle3).unwrap(), load)
+}
+
+struct Source(Vec<Trajectory>);
+
+impl TrajectorySource for Source {
+    fn trajectories(&self, split: &str) -> Result<Vec<Trajectory>, LearnError> {
+        Ok(if split == "train" { self.0.clone() } else { Vec::new() })
+    }
+
+    fn data_sha256(&self) -> String {
+        format!("{} trajectories", self.0.len())
+    }
+}
+
+fn plan(kind: &str, steps: usize) -> Plan {
+    let target = Target { field: "u".into(), components: vec![String::new()], unit: "m".into(), update: Update::Absolute, weight: 1.0 };
+    Plan {
+        task: LearningTask {
+            physics: "toy".into(),
+            dim: 2,
+            targets: vec![target],
+            state_inputs: Vec::new(),
+            inputs: vec![("load".into(), 1)],
+            linear_in: Vec::new(),
+            distance_tags: vec!["left".into()],
+            distance_scale: 0.2,
+            coordinates: true,
+            noise: 0.0,
+            units: "SI".into(),
+        },
+        model: ModelConfig { kind: kind.into(), width: 16, steps: 2, pattern: "LTL".into(), slices: 4, heads: 2 },
+        training: TrainingConfig {
+            steps,
+            batch: 1,
+            learning_rate: 5e-3,
+            warmup: 0.03,
+            weight_decay: 0.0,
+            clip: 1.0,
+            checkpoint_every: 1000,
+            validate_every: 10,
+            seed: 1,
+            time_limit: 0.0,
+        },
+    }
+}
+
+#[derive(Default)]
+struct Losses(Vec<f64>);
+
+impl TrainObserver for Losses {
+    fn on_event(&mut self, event: &TrainEvent) {
+        if let TrainEvent::Step { loss, .. } = event {
+            self.0.push(*loss);
+        }
+    }
+}
+
+fn predict(surrogate: &Surrogate, setup: Setup) -> Result<Vec<f64>, String> {
+    let mut simulator = surrogate.simulator(setup).map_err(|e| e.to_string())?;
+    let mut out = rollout(&mut simulator, &mut ()).map_err(|e| e.to_string())?;
+    Ok(out.states.remove(0).fields.remove(0).values)
+}
+
+#[test]
+fn one_sample_is_learnt_by_heart_and_loads_to_the_same_bits() {
+    for kind in ["meshgraphnet", "meshgraphnet-global"] {
+        let dir = tempfile::tempdir().unwrap();
+        let truth = plate(1.0);
+        let mut losses = Losses::default();
+        let summary = train(&Source(vec![truth.clone()]), &plan(kind, 400), dir.path(), false, &mut losses).unwrap();
+        assert!(summary.finished && !summary.already_finished);
+        let (first, last) = (losses.0[0], *losses.0.last().unwrap());
+        assert!(last < first / 100.0, "{kind}: {first} to {last}");
+
+        let file = dir.path().join("model.safetensors");
+        let once = Surrogate::load(&file).unwrap();
+        let predicted = predict(&once, truth.setup.clone()).unwrap();
+        let exact = &truth.states[0].fields[0].values;
+        let worst = predicted.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < 0.15, "{kind}: {worst}");
+        let copy = dir.path().join("copy.safetensors");
+        std::fs::copy(&file, &copy).unwrap();
+        let again = predict(&Surrogate::load(&copy).unwrap(), truth.setup.clone()).unwrap();
+        let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&predicted), bits(&again), "{kind}");
+        assert_eq!(bits(&predicted), bits(&predict(&once, truth.setup).unwrap()), "{kind}");
+    }
+}
+
+#[test]
+fn a_finished_run_is_left_as_it_is_and_a_strange_one_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source(vec![plate(1.0)]);
+    let plan = plan("meshgraphnet", 5);
+    train(&source, &plan, dir.path(), false, &mut Losses::default()).unwrap();
+    let file = dir.path().join("model.safetensors");
+    let before = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap());
+    let refused = train(&source, &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    assert!(refused.contains("not empty") && refused.contains("--resume"), "{refused}");
+    let summary = train(&source, &plan, dir.path(), true, &mut Losses::default()).unwrap();
+    assert!(summary.already_finished && summary.steps == 5);
+    assert!(before == (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap()));
+
+    let other = Source(vec![plate(1.0), plate(2.0)]);
+    let refused = train(&other, &plan, dir.path(), true, &mut Losses::default()).unwrap_err().to_string();
+    assert!(refused.contains("other data"), "{refused}");
+    let mut wider = plan.clone();
+    wider.model.width = 8;
+    assert!(train(&source, &wider, dir.path(), true, &mut Losses::default()).unwrap_err().to_string().contains("[model]"));
+}
+
+#[test]
+fn data_that_do_not_fit_are_refused_with_the_reason() {
+    let refuse = |change: &dyn Fn(&mut Trajectory, &mut Plan), words: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut t, mut plan) = (plate(1.0), plan("meshgraphnet", 2));
+        change(&mut t, &mut plan);
+        let said = train(&Source(vec![plate(2.0), t]), &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+        assert!(words.iter().all(|w| said.contains(w)) && said.contains("hint"), "{words:?} in {said}");
+    };
+    refuse(&|t, _| t.states[0].fields.clear(), &["`u`"]);
+    refuse(&|t, _| t.setup.inputs.clear(), &["`load`"]);
+    refuse(&|_, p| p.task.inputs[0].1 = 3, &["`load`", "3 component"]);
+    refuse(&|_, p| p.task.linear_in = vec!["right.traction.x".into()], &["right.traction.x"]);
+    refuse(&|t, _| Arc::make_mut(&mut t.setup.mesh).tags = Default::default(), &["`left`"]);
+    refuse(&|t, _| *t = trajectory(femur_mesh::generate::box_([1.0; 3], [1, 1, 1], CellKind::Tet4).unwrap(), 1.0), &["2 dimensions"]);
+    refuse(&|_, p| p.model.kind = "meshgraphnut".into(), &["meshgraphnut"]);
+    let dir = tempfile::tempdir().unwrap();
+    let said = train(&Source(Vec::new()), &plan("meshgraphnet", 2), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    assert!(said.contains("no training trajectory"), "{said}");
+}
+
+/// Loads a file of these bytes; what loads must also predict or say why not.
+fn try_bytes(path: &Path, bytes: &[u8], setup: &Setup) -> Result<(), String> {
+    std::fs::write(path, bytes).unwrap();
+    let surrogate = Surrogate::load(path).map_err(|e| e.to_string())?;
+    let _ = predict(&surrogate, setup.clone());
+    Ok(())
+}
+
+#[test]
+fn damaged_model_files_are_named_and_never_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let truth = plate(1.0);
+    for kind in ["meshgraphnet", "meshgraphnet-global"] {
+        let run = dir.path().join(kind);
+        let mut plan = plan(kind, 2);
+        plan.model = ModelConfig { width: 4, steps: 1, pattern: "LFT".into(), slices: 2, ..plan.model };
+        train(&Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
+        let good = std::fs::read(run.join("model.safetensors")).unwrap();
+        let path = dir.path().join("broken.safetensors");
+        try_bytes(&path, &good, &truth.setup).unwrap();
+        let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+
+        for length in (0..header).step_by(37).chain([header - 1, header, header + 1, good.len() - 1]) {
+            let said = try_bytes(&path, &good[..length], &truth.setup).expect_err("a cut file must not load");
+            assert!(said.contains("broken.safetensors"), "{length}: {said}");
+        }
+        let longer = [&good[..], b"more"].concat();
+        assert!(try_bytes(&path, &longer, &truth.setup).unwrap_err().contains("broken.safetensors"));
+
+        // Every byte of the description becomes another digit, another letter, a sign; and some of the weights' bytes.
+        let mut refused = 0;
+        let places = (0..header).flat_map(|i| [b'9', b'0', b'-', b'"', good[i] ^ 1, good[i] ^ 0x80].map(|b| (i, b)));
+        for (i, byte) in places.chain((header..good.len()).step_by(101).map(|i| (i, 0xff))) {
+            let mut bytes = good.clone();
+            bytes[i] = byte;
+            if let Err(said) = try_bytes(&path, &bytes, &truth.setup) {
+                refused += 1;
+                assert!(said.contains("broken.safetensors"), "byte {i} as {byte}: {said}");
+            }
+        }
+        assert!(refused > header, "{refused} of {header}");
+    }
+    for (name, bytes) in [("empty", &b""[..]), ("text", b"not a model at all, but long enough to hold a length"), ("zeros", &[0; 64])] {
+        let path = dir.path().join(name);
+        assert!(try_bytes(&path, bytes, &truth.setup).unwrap_err().contains(name), "{name}");
+    }
+    assert!(Surrogate::load(&dir.path().join("nowhere")).err().unwrap().to_string().contains("nowhere"));
+}
