@@ -13,11 +13,14 @@ pub fn root() -> &'static Path {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let done = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "femur"]).current_dir(root()).status().expect("cargo runs");
-        assert!(done.success(), "femur does not build");
-        // target/debug/deps/<test> -> target/debug/femur
+        // target/debug/deps/<test> -> target/debug/femur, and the same below target/release
         let exe = std::env::current_exe().expect("the test has a path");
-        exe.ancestors().nth(2).expect("target/debug").join("femur")
+        let folder = exe.ancestors().nth(2).expect("target/debug");
+        let profile: &[&str] = if folder.ends_with("release") { &["--release"] } else { &[] };
+        let mut build = Command::new(env!("CARGO"));
+        let done = build.args(["build", "--quiet", "-p", "femur"]).args(profile).current_dir(root()).status().expect("cargo runs");
+        assert!(done.success(), "femur does not build");
+        folder.join("femur")
     })
 }
 

@@ -5,6 +5,7 @@
 mod config;
 mod error;
 mod features;
+mod imported;
 mod model_file;
 pub mod models;
 mod normalise;
@@ -18,6 +19,7 @@ mod train;
 
 pub use config::{ModelConfig, Plan, TrainingConfig};
 pub use error::LearnError;
+pub use imported::{IMPORTED, TargetSpec, imported_task};
 pub use params::Params;
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};

@@ -1,5 +1,6 @@
 //! `femur export`: VTU/PVD files for ParaView.
 
+use crate::cli::Layout;
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::Dataset;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What was asked for.
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// A .vtkhdf file, or a directory of predictions or of a dataset.
     pub input: PathBuf,
@@ -15,12 +17,29 @@ pub struct Options {
     pub truth: Option<PathBuf>,
     /// At most so many trajectories.
     pub limit: Option<usize>,
-    /// Directory.
+    /// One file in this layout, in place of VTU files.
+    pub layout: Option<Layout>,
+    /// Only this split.
+    pub split: Option<String>,
+    /// An XDMF file beside a .vtkhdf file.
+    pub xdmf: bool,
+    /// Directory; the file for `layout` and `xdmf`.
     pub output: PathBuf,
 }
 
 /// Writes the files.
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
+    if options.xdmf {
+        crate::export::write_xdmf(&options.input, &options.output)?;
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(Layout::DeepmindH5) = options.layout {
+        let range = crate::export::write_deepmind(&options.input, options.split.as_deref(), options.limit, &options.output, context)?;
+        context.say(range);
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     for (name, path, truth) in pairs(options)? {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
         let dir = if options.input.is_dir() { options.output.join(&name) } else { options.output.clone() };
@@ -50,7 +69,11 @@ fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
     }
     let data = Dataset::open(&options.input)?;
     let mut out = Vec::new();
-    for split in ["train", "valid", "test"] {
+    let splits = ["train", "valid", "test"];
+    if let Some(split) = options.split.as_deref().filter(|s| !splits.contains(s)) {
+        bail!("there is no split `{split}`\n  hint: one of {}", splits.join(", "));
+    }
+    for split in splits.into_iter().filter(|s| options.split.as_deref().is_none_or(|wanted| wanted == *s)) {
         for entry in data.entries(split) {
             let truth = options.truth.as_ref().map(|t| t.join(entry.truth.as_ref().map_or(&entry.file, |t| &t.file)));
             out.push((stem(Path::new(&entry.file)), options.input.join(&entry.file), truth));
