@@ -40,9 +40,9 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         println!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
-    for (name, path, truth) in pairs(options)? {
+    for Pair { name, folder, path, truth } in pairs(options)? {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
-        let dir = if options.input.is_dir() { options.output.join(&name) } else { options.output.clone() };
+        let dir = options.output.join(folder);
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let truth: Option<Trajectory> = truth.map(|t| femur_dataset::read_trajectory(&t)).transpose()?.map(|(t, _)| t);
         match &truth {
@@ -55,8 +55,17 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Name, file and (if asked for) truth of every trajectory to export.
-fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
+/// One trajectory to export.
+struct Pair {
+    name: String,
+    /// Where its files go, below the output.
+    folder: PathBuf,
+    path: PathBuf,
+    truth: Option<PathBuf>,
+}
+
+/// Every trajectory to export. Splits are numbered alike: where several are exported, each gets a folder.
+fn pairs(options: &Options) -> Result<Vec<Pair>> {
     let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     if !options.input.is_dir() {
         let truth = match &options.truth {
@@ -65,18 +74,22 @@ fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
             }
             other => other.clone(),
         };
-        return Ok(vec![(stem(&options.input), options.input.clone(), truth)]);
+        return Ok(vec![Pair { name: stem(&options.input), folder: PathBuf::new(), path: options.input.clone(), truth }]);
     }
     let data = Dataset::open(&options.input)?;
-    let mut out = Vec::new();
-    let splits = ["train", "valid", "test"];
-    if let Some(split) = options.split.as_deref().filter(|s| !splits.contains(s)) {
-        bail!("there is no split `{split}`\n  hint: one of {}", splits.join(", "));
+    let all = ["train", "valid", "test"];
+    if let Some(split) = options.split.as_deref().filter(|s| !all.contains(s)) {
+        bail!("there is no split `{split}`\n  hint: one of {}", all.join(", "));
     }
-    for split in splits.into_iter().filter(|s| options.split.as_deref().is_none_or(|wanted| wanted == *s)) {
+    let splits: Vec<&str> = all.into_iter().filter(|s| options.split.as_deref().is_none_or(|wanted| wanted == *s)).collect();
+    let several = splits.iter().filter(|s| !data.entries(s).is_empty()).count() > 1;
+    let mut out = Vec::new();
+    for split in splits {
         for entry in data.entries(split) {
             let truth = options.truth.as_ref().map(|t| t.join(entry.truth.as_ref().map_or(&entry.file, |t| &t.file)));
-            out.push((stem(Path::new(&entry.file)), options.input.join(&entry.file), truth));
+            let name = stem(Path::new(&entry.file));
+            let folder = if several { Path::new(split).join(&name) } else { PathBuf::from(&name) };
+            out.push(Pair { name, folder, path: options.input.join(&entry.file), truth });
         }
     }
     out.truncate(options.limit.unwrap_or(usize::MAX));
