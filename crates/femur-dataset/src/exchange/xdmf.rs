@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The XDMF text for a trajectory file, which it calls `reference` (a path relative to the place of the XDMF file).
 ///
-/// Scalars and vectors keep their name; of other fields each component becomes a scalar `FIELD_COMPONENT` (`stress_xx`), since
+/// Scalars and vectors (plane ones with a third component 0) keep their name; of other fields each component becomes a scalar `FIELD_COMPONENT` (`stress_xx`), since
 /// XDMF's symmetric tensors have another order. A mesh of several kinds of cells becomes one grid a kind.
 ///
 /// # Errors
@@ -40,7 +40,9 @@ pub fn xdmf(path: &Path, reference: &str) -> Result<String, DatasetError> {
             let cells = if several { format!("cells_{b}_{}", block.kind) } else { "cells".to_string() };
             let _ = writeln!(out, "   <Grid Name=\"{}\" GridType=\"Uniform\">", if several { block.kind.name().to_string() } else { format!("step {k}") });
             let _ = writeln!(out, "    <Time Value=\"{time:?}\"/>");
-            let _ = writeln!(out, "    <Topology TopologyType=\"{kind}\" NumberOfElements=\"{m}\">");
+            // kinds whose name says nothing of their nodes
+            let per = if kind.starts_with("Poly") { format!(" NodesPerElement=\"{nodes}\"") } else { String::new() };
+            let _ = writeln!(out, "    <Topology TopologyType=\"{kind}\" NumberOfElements=\"{m}\"{per}>");
             let _ = writeln!(out, "     <DataItem Dimensions=\"{m} {nodes}\" NumberType=\"Int\" Precision=\"4\" Format=\"HDF\">{name}:/{cells}</DataItem>");
             let _ = writeln!(out, "    </Topology>\n    <Geometry GeometryType=\"XYZ\">");
             let n = mesh.num_nodes();
@@ -76,7 +78,7 @@ fn attribute(out: &mut String, name: &str, field: &Field, bytes: usize, steps: u
     let (entities, c) = (field.len(), field.num_components());
     let center = if field.location == Location::Node { "Node" } else { "Cell" };
     let label = escape(&field.name);
-    let mut item = |label: &str, kind: &str, start: [usize; 3], size: [usize; 3], whole: [usize; 3], at: &str| {
+    let item = |out: &mut String, label: &str, kind: &str, start: [usize; 3], size: [usize; 3], whole: [usize; 3], at: &str| {
         let [a, b, d] = size;
         let _ = writeln!(out, "    <Attribute Name=\"{label}\" AttributeType=\"{kind}\" Center=\"{center}\">");
         let _ = writeln!(out, "     <DataItem ItemType=\"HyperSlab\" Dimensions=\"{a} {b} {d}\">");
@@ -90,11 +92,25 @@ fn attribute(out: &mut String, name: &str, field: &Field, bytes: usize, steps: u
     };
     let (whole, at) = ([steps, entities, c], escape(&source(field)));
     match c {
-        1 => item(&label, "Scalar", [k, first, 0], [1, count, 1], whole, &at),
-        3 => item(&label, "Vector", [k, first, 0], [1, count, 3], whole, &at),
+        1 => item(out, &label, "Scalar", [k, first, 0], [1, count, 1], whole, &at),
+        2 => {
+            // VTK's vectors have three components: those of the view for ParaView do
+            let view = if field.location == Location::Node { "PointData" } else { "CellData" };
+            let at = format!("VTKHDF/{view}/{label}");
+            let _ = writeln!(out, "    <Attribute Name=\"{label}\" AttributeType=\"Vector\" Center=\"{center}\">");
+            let _ = writeln!(out, "     <DataItem ItemType=\"HyperSlab\" Dimensions=\"{count} 3\">");
+            let _ = writeln!(out, "      <DataItem Dimensions=\"3 2\" Format=\"XML\">{} 0 1 1 {count} 3</DataItem>", k * entities + first);
+            let _ = writeln!(
+                out,
+                "      <DataItem Dimensions=\"{} 3\" NumberType=\"Float\" Precision=\"{bytes}\" Format=\"HDF\">{name}:/{at}</DataItem>",
+                steps * entities
+            );
+            let _ = writeln!(out, "     </DataItem>\n    </Attribute>");
+        }
+        3 => item(out, &label, "Vector", [k, first, 0], [1, count, 3], whole, &at),
         _ => {
             for (i, component) in field.components.iter().enumerate() {
-                item(&format!("{label}_{}", escape(component)), "Scalar", [k, first, i], [1, count, 1], whole, &at);
+                item(out, &format!("{label}_{}", escape(component)), "Scalar", [k, first, i], [1, count, 1], whole, &at);
             }
         }
     }
@@ -115,7 +131,8 @@ fn topology(kind: CellKind) -> Option<&'static str> {
         CellKind::Tet10 => "Tet_10",
         CellKind::Hex8 => "Hexahedron",
         CellKind::Hex20 => "Hex_20",
-        CellKind::Hex27 => "Hex_27",
+        // the one name that the reader has for it
+        CellKind::Hex27 => "HEXAHEDRON_27",
         CellKind::Wedge6 => "Wedge",
         CellKind::Wedge15 => "Wedge_15",
         CellKind::Pyramid5 => "Pyramid",

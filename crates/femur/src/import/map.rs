@@ -142,7 +142,7 @@ impl Map {
             let hint = "femur generate takes cases; femur import takes a map with [runs] and [[target]]";
             return Err(top.error("physics", "this is a case, not a map of runs", hint).into());
         }
-        let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
         let table = top.table("runs")?;
         let parameters = top.has("parameters").then(|| read_parameters(&top.table("parameters")?, &dir)).transpose()?;
         let targets = top.tables("target")?.iter().map(read_target).collect::<Result<Vec<_>, _>>()?;
@@ -211,7 +211,7 @@ fn read_runs(table: &Table, dir: &Path) -> Result<Vec<RunFile>> {
             let found = files::matches(dir, pattern);
             if found.is_empty() {
                 let key = if table.is_list(key) { format!("{key}.{i}") } else { key.to_string() };
-                let hint = format!("paths start from the map's folder, {}", if dir.as_os_str().is_empty() { Path::new(".") } else { dir }.display());
+                let hint = format!("paths start from the map's folder, {}", dir.display());
                 return Err(table.error(&key, format!("no file fits \"{pattern}\""), hint).into());
             }
             out.extend(found.iter().map(|f| f.to_string_lossy().into_owned()));
