@@ -54,7 +54,7 @@ def save(name, points, kinds, arrays):
     assert writer.Write() == 1
 
 
-# Series in time by VTK, hexahedra, listed in a .pvd and in a .vtu.series.
+# Series in time by VTK, hexahedra, listed in a .pvd and in a .vtm.series.
 for k in range(3):
     points, cells = runs.block(2 + k, 2, 2)
     steps = []
@@ -68,8 +68,14 @@ for k in range(3):
         lines = "".join(f'<DataSet timestep="{t}" file="{n}"/>\n' for t, n in steps)
         open(f"{out}/flow_{k}.pvd", "w").write(f'<VTKFile type="Collection"><Collection>\n{lines}</Collection></VTKFile>\n')
     else:
+        # as foamToVTK does: a series of .vtm files, each with the grid and surfaces of the patches
+        for i, (_, n) in enumerate(steps):
+            blocks = f"<DataSet index='0' name='internal' file='{n}' /><Block index='1' name='boundary'><DataSet file='in.vtp' /></Block>"
+            head = "<VTKFile type='vtkMultiBlockDataSet' version='1.0'>"
+            open(f"{out}/{n[:-4]}.vtm", "w").write(f"{head}<vtkMultiBlockDataSet>{blocks}</vtkMultiBlockDataSet></VTKFile>")
+            steps[i] = (steps[i][0], n[:-4] + ".vtm")
         files = ", ".join(f'{{"name": "{n}", "time": {t}}}' for t, n in steps)
-        open(f"{out}/flow_{k}.vtu.series", "w").write(f'{{"file-series-version": "1.0", "files": [{files}]}}')
+        open(f"{out}/flow_{k}.vtm.series", "w").write(f'{{"file-series-version": "1.0", "files": [{files}]}}')
 
 # A mesh that moves, and one that loses a cell.
 points, cells = runs.block(2, 2, 2)

@@ -42,12 +42,7 @@ impl TargetSpec {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => table.string("name")?,
         };
-        Ok(TargetSpec {
-            name,
-            update,
-            weight: table.positive_or("weight", 1.0)?,
-            state: table.opt_bool("state")?,
-        })
+        Ok(TargetSpec { name, update, weight: table.positive_or("weight", 1.0)?, state: table.opt_bool("state")? })
     }
 }
 
@@ -80,7 +75,13 @@ pub fn imported_task(top: &Table, fields: &[FieldInfo], setup: &Setup) -> Result
         if spec.state.unwrap_or(update == Update::Delta) {
             state_inputs.push(spec.name.clone());
         }
-        targets.push(Target { field: spec.name, components: field.components.clone(), unit: field.units.clone(), update, weight: spec.weight });
+        targets.push(Target {
+            field: spec.name,
+            components: field.components.clone(),
+            unit: field.units.clone(),
+            update,
+            weight: spec.weight,
+        });
     }
     if targets.is_empty() {
         return Err(top.error("target", "there is nothing to learn", "write [[target]] with name = \"...\"").into());

@@ -19,12 +19,22 @@ const STEPPED: [&str; 2] = ["velocity", "world_pos"];
 const UNITS: [(&str, &str); 5] = [("velocity", "m/s"), ("pressure", "Pa"), ("density", "kg/m^3"), ("world_pos", "m"), ("stress", "Pa")];
 const MASK: &str = "_prescribed";
 
-/// Writes a file, one group a trajectory.
+/// Writes a file, one group a trajectory. Dropped before [`DeepmindWriter::finish`], it leaves nothing behind.
 pub struct DeepmindWriter {
     path: PathBuf,
     part: PathBuf,
-    file: hdf5::File,
+    /// Open until the file has its name.
+    file: Option<hdf5::File>,
     count: usize,
+}
+
+impl Drop for DeepmindWriter {
+    fn drop(&mut self) {
+        let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.file.take().is_some() {
+            let _ = std::fs::remove_file(&self.part);
+        }
+    }
 }
 
 impl DeepmindWriter {
@@ -41,7 +51,7 @@ impl DeepmindWriter {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".part");
         let part = path.with_file_name(name);
-        Ok(DeepmindWriter { file: hdf::create(&part)?, path: path.into(), part, count: 0 })
+        Ok(DeepmindWriter { file: Some(hdf::create(&part)?), path: path.into(), part, count: 0 })
     }
 
     /// Adds a trajectory; `split` is kept as an attribute. Gives the names of the fields that the layout has no place for (those
@@ -58,7 +68,8 @@ impl DeepmindWriter {
             let what = format!("cannot hold a mesh of several kinds of cells ({})", kinds.join(", "));
             return Err(DatasetError::Refused { path: self.path.clone(), what, hint: "mesh with one kind of cells".into() });
         };
-        let root = Node::root(&self.file, path)?;
+        let Some(file) = &self.file else { return Err(DatasetError::content(path, "is closed already")) };
+        let root = Node::root(file, path)?;
         let group = root.new_group(&self.count.to_string())?;
         let (steps, n) = (t.states.len(), mesh.num_nodes());
         group.attribute("split", split)?;
@@ -106,11 +117,13 @@ impl DeepmindWriter {
     ///
     /// # Errors
     /// The file cannot be closed or renamed.
-    pub fn finish(self) -> Result<(), DatasetError> {
-        let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let reason = |e: hdf5::Error| DatasetError::Hdf { path: self.part.clone(), what: "cannot close".into(), reason: e.to_string() };
-        self.file.flush().map_err(reason)?;
-        drop(self.file);
+    pub fn finish(mut self) -> Result<(), DatasetError> {
+        let lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let flushed = self.file.as_ref().map_or(Ok(()), hdf5::File::flush);
+        // dropping it locks again
+        drop(lock);
+        flushed.map_err(|e| DatasetError::Hdf { path: self.part.clone(), what: "cannot close".into(), reason: e.to_string() })?;
+        drop(self.file.take());
         std::fs::rename(&self.part, &self.path).map_err(DatasetError::io(&self.path, "rename into"))
     }
 }
@@ -193,7 +206,12 @@ impl<T: hdf5::H5Type + Copy + PartialEq> Tiled<T> {
             [t, n, c] => (t, n, c),
             [n, c] => (1, n, c),
             [n] => (1, n, 1),
-            _ => return Err(DatasetError::content(group.path, format!("{name} has shape {shape:?}, expected [steps, entities, components]"))),
+            _ => {
+                return Err(DatasetError::content(
+                    group.path,
+                    format!("{name} has shape {shape:?}, expected [steps, entities, components]"),
+                ));
+            }
         };
         Ok(Tiled { steps, n, c, values })
     }

@@ -29,7 +29,10 @@ pub fn xdmf(path: &Path, reference: &str) -> Result<String, DatasetError> {
     for (k, time) in t.setup.times.iter().enumerate() {
         let several = mesh.blocks.len() > 1;
         if several {
-            let _ = writeln!(out, "   <Grid Name=\"step {k}\" GridType=\"Collection\" CollectionType=\"Spatial\">\n    <Time Value=\"{time:?}\"/>");
+            let _ = writeln!(
+                out,
+                "   <Grid Name=\"step {k}\" GridType=\"Collection\" CollectionType=\"Spatial\">\n    <Time Value=\"{time:?}\"/>"
+            );
         }
         let mut first_cell = 0;
         for (b, block) in mesh.blocks.iter().enumerate() {
@@ -38,15 +41,25 @@ pub fn xdmf(path: &Path, reference: &str) -> Result<String, DatasetError> {
             };
             let (m, nodes) = (block.num_cells(), block.kind.num_nodes());
             let cells = if several { format!("cells_{b}_{}", block.kind) } else { "cells".to_string() };
-            let _ = writeln!(out, "   <Grid Name=\"{}\" GridType=\"Uniform\">", if several { block.kind.name().to_string() } else { format!("step {k}") });
+            let _ = writeln!(
+                out,
+                "   <Grid Name=\"{}\" GridType=\"Uniform\">",
+                if several { block.kind.name().to_string() } else { format!("step {k}") }
+            );
             let _ = writeln!(out, "    <Time Value=\"{time:?}\"/>");
             // kinds whose name says nothing of their nodes
             let per = if kind.starts_with("Poly") { format!(" NodesPerElement=\"{nodes}\"") } else { String::new() };
             let _ = writeln!(out, "    <Topology TopologyType=\"{kind}\" NumberOfElements=\"{m}\"{per}>");
-            let _ = writeln!(out, "     <DataItem Dimensions=\"{m} {nodes}\" NumberType=\"Int\" Precision=\"4\" Format=\"HDF\">{name}:/{cells}</DataItem>");
+            let _ = writeln!(
+                out,
+                "     <DataItem Dimensions=\"{m} {nodes}\" NumberType=\"Int\" Precision=\"4\" Format=\"HDF\">{name}:/{cells}</DataItem>"
+            );
             let _ = writeln!(out, "    </Topology>\n    <Geometry GeometryType=\"XYZ\">");
             let n = mesh.num_nodes();
-            let _ = writeln!(out, "     <DataItem Dimensions=\"{n} 3\" NumberType=\"Float\" Precision=\"8\" Format=\"HDF\">{name}:/VTKHDF/Points</DataItem>");
+            let _ = writeln!(
+                out,
+                "     <DataItem Dimensions=\"{n} 3\" NumberType=\"Float\" Precision=\"8\" Format=\"HDF\">{name}:/VTKHDF/Points</DataItem>"
+            );
             let _ = writeln!(out, "    </Geometry>");
             for (field, bytes) in fields.iter().zip(&widths) {
                 let (first, count) = if field.location == Location::Node { (0, n) } else { (first_cell, m) };
@@ -56,7 +69,10 @@ pub fn xdmf(path: &Path, reference: &str) -> Result<String, DatasetError> {
             let _ = writeln!(out, "    <Attribute Name=\"material_id\" AttributeType=\"Scalar\" Center=\"Cell\">");
             let _ = writeln!(out, "     <DataItem ItemType=\"HyperSlab\" Dimensions=\"{m}\">");
             let _ = writeln!(out, "      <DataItem Dimensions=\"3 1\" Format=\"XML\">{first_cell} 1 {m}</DataItem>");
-            let _ = writeln!(out, "      <DataItem Dimensions=\"{all}\" NumberType=\"Int\" Precision=\"4\" Format=\"HDF\">{name}:/cell/material_id</DataItem>");
+            let _ = writeln!(
+                out,
+                "      <DataItem Dimensions=\"{all}\" NumberType=\"Int\" Precision=\"4\" Format=\"HDF\">{name}:/cell/material_id</DataItem>"
+            );
             let _ = writeln!(out, "     </DataItem>\n    </Attribute>\n   </Grid>");
             first_cell += m;
         }
@@ -82,7 +98,11 @@ fn attribute(out: &mut String, name: &str, field: &Field, bytes: usize, steps: u
         let [a, b, d] = size;
         let _ = writeln!(out, "    <Attribute Name=\"{label}\" AttributeType=\"{kind}\" Center=\"{center}\">");
         let _ = writeln!(out, "     <DataItem ItemType=\"HyperSlab\" Dimensions=\"{a} {b} {d}\">");
-        let _ = writeln!(out, "      <DataItem Dimensions=\"3 3\" Format=\"XML\">{} {} {} 1 1 1 {a} {b} {d}</DataItem>", start[0], start[1], start[2]);
+        let _ = writeln!(
+            out,
+            "      <DataItem Dimensions=\"3 3\" Format=\"XML\">{} {} {} 1 1 1 {a} {b} {d}</DataItem>",
+            start[0], start[1], start[2]
+        );
         let [a, b, d] = whole;
         let _ = writeln!(
             out,

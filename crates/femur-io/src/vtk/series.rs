@@ -52,7 +52,11 @@ mod tests {
     fn series_are_sorted_and_damage_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.vtu.series");
-        std::fs::write(&path, r#"{"file-series-version": "1.0", "files": [{"name": "a_1.vtu", "time": 2}, {"name": "a_0.vtu", "time": 0.5}]}"#).unwrap();
+        std::fs::write(
+            &path,
+            r#"{"file-series-version": "1.0", "files": [{"name": "a_1.vtu", "time": 2}, {"name": "a_0.vtu", "time": 0.5}]}"#,
+        )
+        .unwrap();
         assert_eq!(read_file_series(&path).unwrap(), [(0.5, dir.path().join("a_0.vtu")), (2.0, dir.path().join("a_1.vtu"))]);
         for (text, word) in [("{\"files\": []}", "none"), ("{\n\"files\": 3}", "line 2"), ("", "line 1")] {
             std::fs::write(&path, text).unwrap();

@@ -74,7 +74,9 @@ impl Parameters {
         let names = [shown.to_string(), part(path.file_name()), part(path.file_stem())];
         match names.iter().find_map(|n| self.rows.get(n)) {
             Some((_, row)) => Ok(self.columns.iter().zip(row).map(|(c, v)| Param { path: c.clone(), value: *v }).collect()),
-            None => bail!("{}: there is no row for the run {shown}\n  hint: it may be called {}", self.path.display(), names[1..].join(" or ")),
+            None => {
+                bail!("{}: there is no row for the run {shown}\n  hint: it may be called {}", self.path.display(), names[1..].join(" or "))
+            }
         }
     }
 }

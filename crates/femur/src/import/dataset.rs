@@ -166,7 +166,7 @@ pub(super) fn refuse_occupied(output: &Path) -> Result<()> {
 /// Lets `make` fill `NAME.part` and gives it its name once it is whole; a failure leaves nothing behind.
 pub(super) fn whole_or_not<T>(output: &Path, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     refuse_occupied(output)?;
-    let mut name = output.file_name().context("the output directory needs a name")?.to_os_string();
+    let mut name = output.file_name().context("the output directory needs a name\n  hint: -o data")?.to_os_string();
     name.push(".part");
     let part: PathBuf = output.with_file_name(name);
     // What a killed import left holds its journal; anything else is not ours to remove.

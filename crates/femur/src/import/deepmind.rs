@@ -129,7 +129,8 @@ fn read(reader: &DeepmindReader, group: &str, path: &Path, dt: f64, say: Option<
 
 /// What `femur train` reads: the fields, stepped or predicted anew.
 fn case_text(t: &Trajectory, path: &Path) -> String {
-    let mut out = format!("# Imported from {} (deepmind-h5): what femur train reads.\n", path.file_name().unwrap_or_default().to_string_lossy());
+    let mut out =
+        format!("# Imported from {} (deepmind-h5): what femur train reads.\n", path.file_name().unwrap_or_default().to_string_lossy());
     for field in &t.states[0].fields {
         // writing into a String cannot fail
         let _ = write!(out, "\n[[target]]\nname = {}\n", toml_edit::value(field.name.as_str()));

@@ -34,9 +34,8 @@ use std::path::{Path, PathBuf};
 pub(super) const SPLITS: [&str; 3] = ["train", "valid", "test"];
 
 /// Names that a trajectory file uses itself.
-const RESERVED: &[&str] = &[
-    "VTKHDF", "cell", "cells", "mesh_pos", "node_type", "params", "provenance", "solver_log", "static", "tags", "time", "unit_response",
-];
+const RESERVED: &[&str] =
+    &["VTKHDF", "cell", "cells", "mesh_pos", "node_type", "params", "provenance", "solver_log", "static", "tags", "time", "unit_response"];
 
 /// A file that is a run, and the name by which the map calls it.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,11 +190,20 @@ impl Map {
                 let hint = "names are made of letters, digits, _ and -; array = \"...\" holds the name in the files";
                 return Err(spec.table.error(key, format!("`{}` cannot be the name of a field", spec.name), hint));
             }
-            if RESERVED.contains(&spec.name.as_str()) || spec.name.starts_with("cells_") {
-                return Err(spec.table.error(key, format!("`{}` is a name that the dataset uses itself", spec.name), "choose another name"));
+            let own = ["_prescribed", "_prescribed_value"].iter().any(|end| spec.name.ends_with(end));
+            if own || RESERVED.contains(&spec.name.as_str()) || spec.name.starts_with("cells_") {
+                return Err(spec.table.error(
+                    key,
+                    format!("`{}` is a name that the dataset uses itself", spec.name),
+                    "choose another name",
+                ));
             }
             if seen.contains(&spec.name.as_str()) {
-                return Err(spec.table.error(key, format!("`{}` is there already", spec.name), "give each target and input a name of its own"));
+                return Err(spec.table.error(
+                    key,
+                    format!("`{}` is there already", spec.name),
+                    "give each target and input a name of its own",
+                ));
             }
             seen.push(&spec.name);
         }
@@ -222,7 +230,9 @@ fn read_runs(table: &Table, dir: &Path) -> Result<Vec<RunFile>> {
     let mut splits: Vec<Vec<String>> = Vec::new();
     if table.has("files") {
         if named {
-            return Err(table.error("files", "stands beside train, valid or test", "name the files of each split, or all in `files`").into());
+            return Err(table
+                .error("files", "stands beside train, valid or test", "name the files of each split, or all in `files`")
+                .into());
         }
         let mut all = given("files")?;
         let sizes: Vec<usize> = if table.has("counts") {
@@ -234,7 +244,9 @@ fn read_runs(table: &Table, dir: &Path) -> Result<Vec<RunFile>> {
             let fractions = if table.has("fractions") { table.numbers("fractions")? } else { vec![0.8, 0.1, 0.1] };
             let sums = fractions.len() == 3 && fractions.iter().all(|f| *f >= 0.0) && (fractions.iter().sum::<f64>() - 1.0).abs() < 1e-6;
             if !sums {
-                return Err(table.error("fractions", "must be three numbers from 0 up that sum to 1", "fractions = [0.8, 0.1, 0.1]").into());
+                return Err(table
+                    .error("fractions", "must be three numbers from 0 up that sum to 1", "fractions = [0.8, 0.1, 0.1]")
+                    .into());
             }
             files::counts(all.len(), [fractions[0], fractions[1], fractions[2]]).to_vec()
         };
@@ -261,7 +273,7 @@ fn read_runs(table: &Table, dir: &Path) -> Result<Vec<RunFile>> {
     let mut out = Vec::new();
     for (split, runs) in SPLITS.into_iter().zip(splits) {
         for (index, shown) in runs.into_iter().enumerate() {
-            let path = dir.join(&shown);
+            let path = if dir == Path::new(".") { PathBuf::from(&shown) } else { dir.join(&shown) };
             let real = std::fs::canonicalize(&path).with_context(|| format!("cannot read {}", path.display()))?;
             if let Some(other) = seen.insert(real, split.to_string()) {
                 let what = if other == split { format!("twice in {split}") } else { format!("in {other} and in {split}") };
@@ -344,7 +356,11 @@ fn read_prescribed(table: &Table, targets: &[ArraySpec]) -> Result<PrescribedSpe
     table.finish()?;
     if !targets.iter().any(|t| t.name == spec.target) {
         let known: Vec<&str> = targets.iter().map(|t| t.name.as_str()).collect();
-        return Err(table.error("target", format!("there is no target `{}`", spec.target), format!("the targets are {}", known.join(", "))));
+        return Err(table.error(
+            "target",
+            format!("there is no target `{}`", spec.target),
+            format!("the targets are {}", known.join(", ")),
+        ));
     }
     if spec.mask.is_some() == spec.tag.is_some() {
         let hint = "mask = \"FIXED\" names a point array that is not 0 there, tag = \"clamp\" a tag";
@@ -368,7 +384,8 @@ fn read_tag(table: &Table) -> Result<TagSpec, CaseError> {
             TagSource::Box { low: corners.0, high: corners.1 }
         }
         _ => {
-            let hint = "array = \"NAME\" (points or cells where it is not 0, or equals `value`), boundary = true, or box = [[x, y, z], [x, y, z]]";
+            let hint =
+                "array = \"NAME\" (points or cells where it is not 0, or equals `value`), boundary = true, or box = [[x, y, z], [x, y, z]]";
             return Err(table.error("", "needs exactly one of `array`, `boundary` and `box`", hint));
         }
     };

@@ -172,13 +172,13 @@ pub(super) fn read(map: &Map, run: &RunFile) -> Result<Trajectory> {
 
 /// Times and files of a run.
 fn steps(path: &Path) -> Result<Vec<(f64, PathBuf)>> {
-    let steps = match path.extension().and_then(|e| e.to_str()) {
+    let mut steps = match path.extension().and_then(|e| e.to_str()) {
         Some("pvd") => femur_io::vtk::read_pvd(path)?,
         Some("series") => femur_io::vtk::read_file_series(path)?,
-        Some("vtk" | "vtm" | "foam" | "frd" | "odb") => {
+        Some("vtk" | "foam" | "frd" | "odb") => {
             bail!("{}: cannot be read\n  hint: save it as .vtu, a series in time as .pvd (ParaView: File > Save Data)", path.display())
         }
-        _ => return Ok(vec![(0.0, path.into())]),
+        _ => vec![(0.0, path.into())],
     };
     if let Some(pair) = steps.windows(2).find(|w| w[0].0 == w[1].0) {
         bail!(
@@ -189,7 +189,27 @@ fn steps(path: &Path) -> Result<Vec<(f64, PathBuf)>> {
             pair[0].0
         );
     }
+    for (_, file) in &mut steps {
+        if file.extension().is_some_and(|e| e == "vtm") {
+            *file = only_grid(file)?;
+        }
+    }
     Ok(steps)
+}
+
+/// The one unstructured grid among the blocks of a `.vtm`: what foamToVTK calls `internal`, beside surfaces of the patches.
+fn only_grid(path: &Path) -> Result<PathBuf> {
+    // its entries are those of a collection, without times
+    let mut grids: Vec<PathBuf> = femur_io::vtk::read_pvd(path)?.into_iter().map(|(_, f)| f).collect();
+    grids.retain(|f| f.extension().is_some_and(|e| e == "vtu"));
+    match grids.as_slice() {
+        [one] => Ok(one.clone()),
+        more => bail!(
+            "{}: lists {} .vtu files, not one\n  hint: merge the blocks (ParaView: Merge Blocks) and save as .vtu or .pvd",
+            path.display(),
+            more.len()
+        ),
+    }
 }
 
 fn same_mesh(first: &Mesh, later: &Mesh, from: &Path, at: &Path) -> Result<()> {
@@ -248,7 +268,12 @@ fn add(series: &mut Series, spec: &ArraySpec, field: Field, mesh: &Mesh, path: &
             Some(components) => components.clone(),
             None if mesh.dim == 2 && matches!(field.num_components(), 3 | 6) && field.components[0].starts_with('x') => {
                 let plane = if field.num_components() == 3 { "\"x\", \"y\"" } else { "\"xx\", \"yy\", \"zz\", \"xy\"" };
-                let what = format!("{}: `{}` leaves the plane of the mesh (its {} components are not 0)", path.display(), spec.array, field.components[2..].join(", "));
+                let what = format!(
+                    "{}: `{}` leaves the plane of the mesh (its {} components are not 0)",
+                    path.display(),
+                    spec.array,
+                    field.components[2..].join(", ")
+                );
                 return Err(spec.table.error("array", what, format!("write components = [{plane}] to drop them, or name them all")));
             }
             None => field.components.clone(),
@@ -358,7 +383,10 @@ fn read_prescribed(map: &Map, mesh: &Mesh, first: &MeshFile, path: &Path, target
                 Some(names) => {
                     if let Some((k, name)) = names.iter().enumerate().find(|(_, n)| !series.components.contains(n)) {
                         let hint = format!("its components are {}", series.components.join(", "));
-                        return Err(spec.table.error(&format!("components.{k}"), format!("`{}` has no component `{name}`", target.name), hint).into());
+                        return Err(spec
+                            .table
+                            .error(&format!("components.{k}"), format!("`{}` has no component `{name}`", target.name), hint)
+                            .into());
                     }
                     series.components.iter().map(|s| names.contains(s)).collect()
                 }
@@ -378,7 +406,8 @@ fn read_prescribed(map: &Map, mesh: &Mesh, first: &MeshFile, path: &Path, target
                 };
                 let columns = if field.num_components() == 1 { None } else { pick(field, &series.components) };
                 if columns.is_none() && field.num_components() != 1 {
-                    let what = format!("{}: `{array}` has {} components, `{}` has {c}", path.display(), field.num_components(), target.name);
+                    let what =
+                        format!("{}: `{array}` has {} components, `{}` has {c}", path.display(), field.num_components(), target.name);
                     return Err(spec.table.error("mask", what, "give the mask one component, or those of the target").into());
                 }
                 for i in 0..n {
@@ -471,6 +500,9 @@ mod tests {
         assert_eq!(picked(&v, &["a"]), None);
         let plane = field(&["xx", "yy", "zz", "xy"], &[1.0, 2.0, 3.0, 4.0]);
         assert_eq!(picked(&plane, &["xx", "yy", "zz", "xy", "yz", "xz"]).unwrap(), [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
-        assert_eq!(picked(&plane, &["xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"]).unwrap(), [1.0, 4.0, 0.0, 4.0, 2.0, 0.0, 0.0, 0.0, 3.0]);
+        assert_eq!(
+            picked(&plane, &["xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz"]).unwrap(),
+            [1.0, 4.0, 0.0, 4.0, 2.0, 0.0, 0.0, 0.0, 3.0]
+        );
     }
 }

@@ -44,7 +44,9 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
         let dir = options.output.join(folder);
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let truth: Option<Trajectory> = truth.map(|t| femur_dataset::read_trajectory(&t)).transpose()?.map(|(t, _)| t);
+        let mut truth: Option<Trajectory> = truth.map(|t| femur_dataset::read_trajectory(&t)).transpose()?.map(|(t, _)| t);
+        // A truth that was made elsewhere need not hold what Femur derives.
+        truth.iter_mut().for_each(crate::derive::add_derived);
         match &truth {
             Some(truth) => crate::export::write_comparison(&dir, truth, &prediction)?,
             None => crate::export::write_trajectory_vtu(&dir.join(format!("{name}.vtu")), &prediction)?,

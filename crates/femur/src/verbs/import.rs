@@ -40,8 +40,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
 fn import(options: &Options, context: &Context) -> Result<Report> {
     match options.layout {
         Some(Layout::DeepmindH5) => {
-            let files =
-                Deepmind { input: options.input.clone(), valid: options.valid.clone(), test: options.test.clone(), dt: options.dt };
+            let files = Deepmind { input: options.input.clone(), valid: options.valid.clone(), test: options.test.clone(), dt: options.dt };
             import_deepmind(&files, &options.output, context)
         }
         None => {
