@@ -28,6 +28,16 @@ pub(crate) fn open(path: &Path) -> Result<File, DatasetError> {
     File::open(path).map_err(fail(path, "cannot open"))
 }
 
+/// Opens another program's file for reading: what is wrong with it is not that Femur was killed.
+pub(crate) fn open_foreign(path: &Path) -> Result<File, DatasetError> {
+    hdf5::silence_errors(true);
+    File::open(path).map_err(|e| DatasetError::Refused {
+        path: path.into(),
+        what: format!("cannot be opened: {}", e.to_string().lines().next().unwrap_or_default()),
+        hint: "an HDF5 file is needed".into(),
+    })
+}
+
 /// Creates a file whose parts flushed so far stay readable after a crash.
 pub(crate) fn create(path: &Path) -> Result<File, DatasetError> {
     hdf5::silence_errors(true);
@@ -49,6 +59,24 @@ impl<'a> Node<'a> {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.group.link_exists(name)
+    }
+
+    /// Whether a member is a group.
+    pub(crate) fn is_group(&self, name: &str) -> bool {
+        self.group.group(name).is_ok()
+    }
+
+    /// Whether a member is an array of integers or floats.
+    pub(crate) fn is_numeric(&self, name: &str) -> bool {
+        use hdf5::types::TypeDescriptor::{Float, Integer, Unsigned};
+        let kind = self.group.dataset(name).and_then(|d| d.dtype()).and_then(|t| t.to_descriptor());
+        matches!(kind, Ok(Integer(_) | Unsigned(_) | Float(_)))
+    }
+
+    /// Bytes of a number of an array.
+    pub(crate) fn bytes_of(&self, name: &str) -> Result<usize, DatasetError> {
+        let dataset = self.group.dataset(name).map_err(fail(self.path, name))?;
+        Ok(dataset.dtype().map_err(fail(self.path, name))?.size())
     }
 
     pub(crate) fn names(&self) -> Result<Vec<String>, DatasetError> {

@@ -3,6 +3,7 @@
 mod builder;
 mod dataset;
 mod error;
+mod exchange;
 mod hdf;
 mod manifest;
 mod predictions;
@@ -13,6 +14,7 @@ mod verify;
 pub use builder::{DatasetBuilder, DatasetSpec};
 pub use dataset::Dataset;
 pub use error::DatasetError;
+pub use exchange::{DeepmindReader, DeepmindRun, DeepmindWriter, xdmf};
 pub use manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, Truth};
 pub use predictions::PredictionWriter;
 pub use stats::{ComponentStats, Stats};

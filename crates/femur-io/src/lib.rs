@@ -27,3 +27,4 @@ pub use error::{IoError, Place};
 pub use format::{FORMATS, MeshFile, MeshFormat, read_mesh, write_mesh};
 pub use gmsh::{Encoding, write_msh};
 pub use info::{MeshInfo, TagInfo, info};
+pub use orient::orient;

@@ -41,8 +41,8 @@ pub(crate) fn mirrored_facet(kind: CellKind, local: u8) -> u8 {
     found.map_or(local, |k| k as u8)
 }
 
-/// Mirrors the cells with a negative measure; returns their global numbers in order.
-pub(crate) fn orient(mesh: &mut Mesh) -> Vec<u32> {
+/// Mirrors the cells with a negative measure; returns their global numbers in order. Tags are left as they are.
+pub fn orient(mesh: &mut Mesh) -> Vec<u32> {
     let mut mirrored = Vec::new();
     let mut first = 0;
     let (dim, points) = (mesh.dim, &mesh.points);

@@ -61,10 +61,18 @@ pub struct Plan {
 
 impl Plan {
     /// Reads `[model]`, `[training]` and `[learning]` (which changes the task).
-    pub fn of_case(case: &Case, mut task: LearningTask) -> Result<Self, LearnError> {
-        let model = ModelConfig::from_table(&case.table("model"))?;
-        let training = TrainingConfig::from_table(&case.table("training"), case.seed)?;
-        let t = case.table("learning");
+    pub fn of_case(case: &Case, task: LearningTask) -> Result<Self, LearnError> {
+        Self::of_tables(&case.root(), case.seed, task)
+    }
+
+    /// As [`Plan::of_case`] from the top of any file with these tables, such as the map of an imported dataset.
+    ///
+    /// # Errors
+    /// A key or value that is not known.
+    pub fn of_tables(top: &Table, seed: u64, mut task: LearningTask) -> Result<Self, LearnError> {
+        let model = ModelConfig::from_table(&top.table("model")?)?;
+        let training = TrainingConfig::from_table(&top.table("training")?, seed)?;
+        let t = top.table("learning")?;
         task.noise = t.f64_or("noise", task.noise)?;
         task.unroll = t.usize_or("unroll", task.unroll)?;
         task.coordinates = t.bool_or("coordinates", task.coordinates)?;

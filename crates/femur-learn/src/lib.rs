@@ -5,6 +5,7 @@
 mod config;
 mod error;
 mod features;
+mod imported;
 mod kernels;
 mod model_file;
 pub mod models;
@@ -19,6 +20,7 @@ mod train;
 
 pub use config::{ModelConfig, Plan, TrainingConfig};
 pub use error::LearnError;
+pub use imported::{IMPORTED, TargetSpec, imported_task};
 pub use params::Params;
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};

@@ -41,12 +41,10 @@ impl Example {
     /// The exact channels at an output time.
     fn channels(&self, task: &LearningTask, step: usize) -> Result<Channels, LearnError> {
         let pick = |name: &str, fields: Option<&Vec<Field>>| {
-            fields.and_then(|f| target_fields(task, f)).ok_or_else(|| LearnError::Mismatch {
-                what: format!(
-                    "the dataset lacks {name} (fields {})",
-                    task.targets.iter().map(|t| &*t.field).collect::<Vec<_>>().join(", ")
-                ),
-                hint: "generate it again, or set [learning] linear = false".into(),
+            fields.and_then(|f| target_fields(task, f)).ok_or_else(|| {
+                let targets: Vec<String> = task.targets.iter().map(|t| format!("`{}`", t.field)).collect();
+                let what = format!("the dataset lacks {name} with {}", targets.join(", "));
+                LearnError::Mismatch { what, hint: "generate it again, or set [learning] linear = false".into() }
             })
         };
         if task.linear_in.is_empty() {

@@ -24,6 +24,7 @@ fn trajectory(mesh: Mesh, load: f64) -> Trajectory {
         params: Vec::new(),
         times: vec![0.0],
         initial: None,
+        initial_responses: Vec::new(),
         singular: Vec::new(),
     };
     let field = Field::scalar("u", "m", Location::Node, values);
@@ -50,6 +51,8 @@ fn plan(kind: &str, steps: usize) -> Plan {
     let target = Target { field: "u".into(), components: vec![String::new()], unit: "m".into(), update: Update::Absolute, weight: 1.0 };
     Plan {
         task: LearningTask {
+            load_inputs: Vec::new(),
+            unroll: 0,
             physics: "toy".into(),
             dim: 2,
             targets: vec![target],

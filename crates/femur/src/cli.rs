@@ -44,6 +44,13 @@ pub enum Format {
     Json,
 }
 
+/// Layout of another program's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// One HDF5 file with groups 0, 1, ...: the PyTorch re-implementations of MeshGraphNets.
+    DeepmindH5,
+}
+
 /// A case file and changes to it.
 #[derive(Debug, Clone, Args)]
 pub struct CaseArgs {
@@ -101,6 +108,32 @@ pub enum Verb {
         /// Go on with an unfinished or smaller dataset
         #[arg(long)]
         resume: bool,
+    },
+    /// Make a dataset of runs made elsewhere: VTU files and PVD series by a map, or a file of another layout
+    #[command(
+        after_help = "Examples:\n  femur import map.toml -o data\n  femur import train.h5 --valid valid.h5 --test test.h5 --layout deepmind-h5 --dt 0.01 -o data"
+    )]
+    Import {
+        /// The map file (TOML): which files are runs, what their arrays mean; or the file of a --layout
+        input: PathBuf,
+        /// Layout of the file, in place of a map
+        #[arg(long, value_enum)]
+        layout: Option<Layout>,
+        /// With --layout: the file of the validation split
+        #[arg(long, value_name = "FILE", requires = "layout")]
+        valid: Option<PathBuf>,
+        /// With --layout: the file of the test split
+        #[arg(long, value_name = "FILE", requires = "layout")]
+        test: Option<PathBuf>,
+        /// With --layout: length of a time step where the file does not say
+        #[arg(long, value_name = "SECONDS", requires = "layout", default_value = "1.0")]
+        dt: f64,
+        /// Change a value of the map: key.path=value (repeatable)
+        #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "layout")]
+        set: Vec<String>,
+        /// Directory of the dataset
+        #[arg(long, short, value_name = "DATA")]
+        output: PathBuf,
     },
     /// Train a surrogate on a dataset
     #[command(after_help = "Example:\n  femur train data -o run --set training.steps=5000")]
@@ -160,8 +193,10 @@ pub enum Verb {
         #[arg(long, default_value = "test")]
         split: String,
     },
-    /// Write VTU/PVD files for ParaView: truth, prediction and error side by side
-    #[command(after_help = "Example:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py")]
+    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, or another layout
+    #[command(
+        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5"
+    )]
     Export {
         /// A .vtkhdf file, or a directory of predictions or of a dataset
         input: PathBuf,
@@ -171,7 +206,16 @@ pub enum Verb {
         /// At most so many trajectories
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Directory for the files
+        /// One file in this layout, in place of VTU files
+        #[arg(long, value_enum, conflicts_with = "truth")]
+        layout: Option<Layout>,
+        /// Only this split of a directory
+        #[arg(long, value_name = "SPLIT")]
+        split: Option<String>,
+        /// An XDMF file beside a .vtkhdf file, for ParaView up to 5.11 (open it with the "XDMF Reader")
+        #[arg(long, conflicts_with_all = ["layout", "truth", "limit", "split"])]
+        xdmf: bool,
+        /// Directory for the files; the file for --xdmf and --layout
         #[arg(long, short, value_name = "VTK")]
         output: PathBuf,
     },

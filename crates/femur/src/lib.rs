@@ -4,6 +4,7 @@ pub mod cli;
 pub mod context;
 pub mod derive;
 pub mod export;
+pub mod import;
 pub mod plot;
 pub mod report;
 pub mod source;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(_) if context::interrupted() => {
-            eprintln!("interrupted: what was finished is kept, go on with --resume");
+            eprintln!("interrupted: generate and train keep what is finished, go on with --resume");
             ExitCode::from(130)
         }
         Err(error) => {

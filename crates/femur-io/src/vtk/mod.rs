@@ -17,11 +17,13 @@
 mod array;
 mod pvd;
 mod read;
+mod series;
 mod write;
 
 use std::path::Path;
 
 pub use pvd::{read_pvd, write_pvd};
+pub use series::read_file_series;
 pub use write::{VtuOptions, write_series, write_vtu, write_vtu_with};
 
 use crate::scan::find;

@@ -62,6 +62,11 @@ impl CaseFile {
         case.with_defaults(&self.root)
     }
 
+    /// The whole file as a table with its ranges as they stand: for files that state no case, such as the map of `femur import`.
+    pub fn root(&self) -> Table {
+        Table::root(&self.document())
+    }
+
     /// All ranges, in the order of the file.
     pub fn ranges(&self) -> Result<Vec<Range>, CaseError> {
         let doc = Document::new(&self.origin, self.root.clone());

@@ -111,6 +111,22 @@ pub struct OutputSpec {
     pub vertices_only: bool,
 }
 
+impl OutputSpec {
+    /// Reads `[output]`.
+    ///
+    /// # Errors
+    /// A key or value that is not known.
+    pub fn read(table: &Table) -> Result<Self, CaseError> {
+        let output = OutputSpec {
+            precision: [Precision::F32, Precision::F64][table.choice_or("precision", &["f32", "f64"], 0)?],
+            compress: table.bool_or("compress", false)?,
+            vertices_only: table.bool_or("vertices_only", false)?,
+        };
+        table.finish()?;
+        Ok(output)
+    }
+}
+
 /// A case in which every value is fixed.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -158,7 +174,7 @@ impl Case {
             physics: top.string("physics")?,
             mesh: read_mesh(&top.table("mesh")?)?,
             time,
-            output: read_output(&top.table("output")?)?,
+            output: OutputSpec::read(&top.table("output")?)?,
             samples: Samples::read(&top.table("samples")?)?,
             params,
             singular: top.tables("singular")?.iter().map(read_disc).collect::<Result<_, _>>()?,
@@ -313,16 +329,6 @@ fn read_time(table: &Table) -> Result<TimeGrid, CaseError> {
     }
     table.finish()?;
     Ok(grid)
-}
-
-fn read_output(table: &Table) -> Result<OutputSpec, CaseError> {
-    let output = OutputSpec {
-        precision: [Precision::F32, Precision::F64][table.choice_or("precision", &["f32", "f64"], 0)?],
-        compress: table.bool_or("compress", false)?,
-        vertices_only: table.bool_or("vertices_only", false)?,
-    };
-    table.finish()?;
-    Ok(output)
 }
 
 fn read_disc(table: &Table) -> Result<Disc, CaseError> {

@@ -249,6 +249,16 @@ impl Table {
         self.list(key, "a list of numbers")?.iter().map(|(k, n)| self.number(k, n)).collect()
     }
 
+    /// The list of lists of numbers, required: corners, points.
+    pub fn number_lists(&self, key: &str) -> Result<Vec<Vec<f64>>, CaseError> {
+        let outer = self.list(key, "a list of lists of numbers")?;
+        let inner = |(k, n): &(String, &Node)| match &n.kind {
+            Kind::Array(a) => a.iter().enumerate().map(|(i, n)| self.number(&format!("{k}.{i}"), n)).collect(),
+            _ => Err(self.wrong(k, n, "a list of numbers", "write [[0, 0], [1, 1]]")),
+        };
+        outer.iter().map(inner).collect()
+    }
+
     /// The list of texts, required; a single text is a list of one.
     pub fn strings(&self, key: &str) -> Result<Vec<String>, CaseError> {
         self.list(key, "a list of texts")?.iter().map(|(k, n)| self.text(k, n)).collect()

@@ -1,5 +1,11 @@
 //! VTU and PVD files of trajectories, and the script that compares them in ParaView.
 
+mod deepmind;
+mod xdmf;
+
+pub use deepmind::write_deepmind;
+pub use xdmf::write_xdmf;
+
 use anyhow::{Context as _, Result};
 use femur_io::vtk::{VtuOptions, write_series};
 use femur_mesh::Field;

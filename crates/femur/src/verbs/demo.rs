@@ -124,7 +124,16 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     laps.done("evaluate");
     context.say(evaluate::table(&evaluation));
     let vtk = place("vtk");
-    export::run(&export::Options { input: predictions.clone(), truth: Some(data.clone()), limit: Some(3), output: vtk }, context)?;
+    export::run(
+        &export::Options {
+            input: predictions.clone(),
+            truth: Some(data.clone()),
+            limit: Some(3),
+            output: vtk,
+            ..export::Options::default()
+        },
+        context,
+    )?;
     laps.done("export");
     let figures = place("figures");
     for k in 0..3 {

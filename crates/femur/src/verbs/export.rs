@@ -1,5 +1,6 @@
 //! `femur export`: VTU/PVD files for ParaView.
 
+use crate::cli::Layout;
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::Dataset;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What was asked for.
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// A .vtkhdf file, or a directory of predictions or of a dataset.
     pub input: PathBuf,
@@ -15,17 +17,36 @@ pub struct Options {
     pub truth: Option<PathBuf>,
     /// At most so many trajectories.
     pub limit: Option<usize>,
-    /// Directory.
+    /// One file in this layout, in place of VTU files.
+    pub layout: Option<Layout>,
+    /// Only this split.
+    pub split: Option<String>,
+    /// An XDMF file beside a .vtkhdf file.
+    pub xdmf: bool,
+    /// Directory; the file for `layout` and `xdmf`.
     pub output: PathBuf,
 }
 
 /// Writes the files.
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
-    for (name, path, truth) in pairs(options)? {
+    if options.xdmf {
+        crate::export::write_xdmf(&options.input, &options.output)?;
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(Layout::DeepmindH5) = options.layout {
+        let range = crate::export::write_deepmind(&options.input, options.split.as_deref(), options.limit, &options.output, context)?;
+        context.say(range);
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    for Pair { name, folder, path, truth } in pairs(options)? {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
-        let dir = if options.input.is_dir() { options.output.join(&name) } else { options.output.clone() };
+        let dir = options.output.join(folder);
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let truth: Option<Trajectory> = truth.map(|t| femur_dataset::read_trajectory(&t)).transpose()?.map(|(t, _)| t);
+        let mut truth: Option<Trajectory> = truth.map(|t| femur_dataset::read_trajectory(&t)).transpose()?.map(|(t, _)| t);
+        // A truth that was made elsewhere need not hold what Femur derives.
+        truth.iter_mut().for_each(crate::derive::add_derived);
         match &truth {
             Some(truth) => crate::export::write_comparison(&dir, truth, &prediction)?,
             None => crate::export::write_trajectory_vtu(&dir.join(format!("{name}.vtu")), &prediction)?,
@@ -36,8 +57,17 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Name, file and (if asked for) truth of every trajectory to export.
-fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
+/// One trajectory to export.
+struct Pair {
+    name: String,
+    /// Where its files go, below the output.
+    folder: PathBuf,
+    path: PathBuf,
+    truth: Option<PathBuf>,
+}
+
+/// Every trajectory to export. Splits are numbered alike: where several are exported, each gets a folder.
+fn pairs(options: &Options) -> Result<Vec<Pair>> {
     let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     if !options.input.is_dir() {
         let truth = match &options.truth {
@@ -46,14 +76,22 @@ fn pairs(options: &Options) -> Result<Vec<(String, PathBuf, Option<PathBuf>)>> {
             }
             other => other.clone(),
         };
-        return Ok(vec![(stem(&options.input), options.input.clone(), truth)]);
+        return Ok(vec![Pair { name: stem(&options.input), folder: PathBuf::new(), path: options.input.clone(), truth }]);
     }
     let data = Dataset::open(&options.input)?;
+    let all = ["train", "valid", "test"];
+    if let Some(split) = options.split.as_deref().filter(|s| !all.contains(s)) {
+        bail!("there is no split `{split}`\n  hint: one of {}", all.join(", "));
+    }
+    let splits: Vec<&str> = all.into_iter().filter(|s| options.split.as_deref().is_none_or(|wanted| wanted == *s)).collect();
+    let several = splits.iter().filter(|s| !data.entries(s).is_empty()).count() > 1;
     let mut out = Vec::new();
-    for split in ["train", "valid", "test"] {
+    for split in splits {
         for entry in data.entries(split) {
             let truth = options.truth.as_ref().map(|t| t.join(entry.truth.as_ref().map_or(&entry.file, |t| &t.file)));
-            out.push((stem(Path::new(&entry.file)), options.input.join(&entry.file), truth));
+            let name = stem(Path::new(&entry.file));
+            let folder = if several { Path::new(split).join(&name) } else { PathBuf::from(&name) };
+            out.push(Pair { name, folder, path: options.input.join(&entry.file), truth });
         }
     }
     out.truncate(options.limit.unwrap_or(usize::MAX));

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod export;
 pub mod generate;
+pub mod import;
 pub mod info;
 pub mod new;
 pub mod plot;
@@ -26,11 +27,16 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
         Verb::New { template, dir, mesh, list } => new::run(template.as_deref(), &dir, mesh.as_deref(), list, context),
         Verb::Solve { case, mesh, output } => solve::run(&case, mesh.as_deref(), &output, context),
         Verb::Generate { case, output, jobs, resume } => generate::run(&case, &output, jobs, resume, context),
+        Verb::Import { input, layout, valid, test, dt, set, output } => {
+            import::run(&import::Options { input, layout, valid, test, dt, set, output }, context)
+        }
         Verb::Train { data, output, resume, set } => train::run(&data, &output, resume, &set, context),
         Verb::Predict { run, case, mesh, output, check } => predict::run(&run, &case, mesh.as_deref(), &output, check, context),
         Verb::Rollout { run, data, output, split } => rollout::run(&run, &data, &output, &split, context),
         Verb::Evaluate { run, data, split } => evaluate::run(&run, &data, &split, context),
-        Verb::Export { input, truth, limit, output } => export::run(&export::Options { input, truth, limit, output }, context),
+        Verb::Export { input, truth, limit, layout, split, xdmf, output } => {
+            export::run(&export::Options { input, truth, limit, layout, split, xdmf, output }, context)
+        }
         Verb::Plot { file, truth, field, step, deformed, output } => {
             plot::run(&plot::Options { file, truth, field, step, deformed, output }, context)
         }

@@ -27,8 +27,10 @@ pub struct Options {
 /// Draws the picture.
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     let png = if options.file.extension().is_some_and(|e| e == "vtkhdf") {
-        let (trajectory, _) = read_trajectory(&options.file)?;
-        let truth = options.truth.as_deref().map(|t| truth_of(t, &options.file)).transpose()?;
+        let (mut trajectory, _) = read_trajectory(&options.file)?;
+        let mut truth = options.truth.as_deref().map(|t| truth_of(t, &options.file)).transpose()?;
+        // A truth that was made elsewhere need not hold what Femur derives.
+        std::iter::once(&mut trajectory).chain(&mut truth).for_each(crate::derive::add_derived);
         field_picture(options, &trajectory, truth.as_ref())?
     } else {
         let file = femur_io::read_mesh(&options.file)?;

@@ -5,9 +5,9 @@ use crate::context::Context;
 use crate::source;
 use crate::verbs::generate::{claim_learning, meta_of, write_options};
 use crate::verbs::solve::{UntilInterrupt, check_extension, write};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use femur_dataset::TrajectoryId;
-use femur_learn::Surrogate;
+use femur_learn::{IMPORTED, Surrogate};
 use femur_sim::case::Table;
 use femur_sim::{Param, metrics, rollout};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,12 @@ pub(crate) fn model_path(run: &Path) -> PathBuf {
 pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, check: bool, context: &Context) -> Result<ExitCode> {
     check_extension(output)?;
     let surrogate = Surrogate::load(&model_path(run))?;
+    if surrogate.task().physics == IMPORTED {
+        bail!(
+            "{}: was trained on imported runs, whose inputs no case can state\n  hint: import the new run and use femur rollout",
+            model_path(run).display()
+        );
+    }
     let file = source::case_file(args)?;
     let case = file.nominal()?;
     let physics = source::physics(&case)?;

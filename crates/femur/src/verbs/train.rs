@@ -4,7 +4,7 @@ use crate::context::{Context, duration, interrupted};
 use crate::source;
 use anyhow::{Context as _, Result};
 use femur_dataset::Dataset;
-use femur_learn::{Plan, TrainEvent, TrainObserver, TrainSummary};
+use femur_learn::{IMPORTED, Plan, TrainEvent, TrainObserver, TrainSummary, imported_task};
 use femur_sim::case::CaseFile;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,13 +31,20 @@ pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
     for assignment in set {
         file.set(assignment)?;
     }
-    let case = file.nominal()?;
-    let physics = source::physics(&case)?;
     let entry = data
         .entries("train")
         .first()
         .context("the dataset has no training trajectories\n  hint: raise [samples] train and generate again with --resume")?;
     let first = data.read(entry)?;
+    if data.manifest().physics == IMPORTED {
+        let top = file.root();
+        let task = imported_task(&top, &data.manifest().fields, &first.setup)?;
+        let plan = Plan::of_tables(&top, data.manifest().seed, task)?;
+        ["model", "training", "learning"].iter().try_for_each(|name| top.table(name)?.finish())?;
+        return Ok(plan);
+    }
+    let case = file.nominal()?;
+    let physics = source::physics(&case)?;
     let task = physics.learning_task(&case, &first.setup)?;
     let plan = Plan::of_case(&case, task)?;
     case.finish_tables(&["model", "training", "learning"])?;
