@@ -6,6 +6,11 @@ use femur::cli::Cli;
 use femur::{context, verbs};
 use std::process::ExitCode;
 
+/// Training frees and asks for megabytes in each operation. The C library's allocator gives such memory back to the system, whose page
+/// faults then stop both threads: 1000 updates of plate-heat took 15 s with it, 10 s with this one (2 cores).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = context::Context::new(&cli.global).and_then(|context| verbs::run(cli.verb, &context));
