@@ -384,7 +384,7 @@ fn wrong_maps_are_refused() {
     let runs = format!("[runs]\ntrain = \"{run}\"\n");
     let target = "[[target]]\nname = \"displacement\"\n";
     refuse("", &["map.toml", "target", "hint"]);
-    refuse(&format!("{target}"), &["map.toml", "runs", "names no files"]);
+    refuse(target, &["map.toml", "runs", "names no files"]);
     refuse("[runs\n", &["map.toml:1", "TOML"]);
     refuse(&runs, &["nothing to learn", "hint"]);
     refuse(&format!("{runs}{target}unti = \"m\"\n"), &["map.toml:5", "unti", "did you mean `unit`"]);

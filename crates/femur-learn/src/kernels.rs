@@ -187,25 +187,13 @@ impl<E: Real> LiteEdges<'_, E> {
         let features = &self.features[k * f..(k + 1) * f];
         let p = &p[self.senders[k] as usize * w..][..w];
         let (q, t) = (&q[..w], &mut t[..w]);
-        // Two and three space dimensions (relative position and its norm) in one pass.
-        match *features {
-            [a, b, c] => {
-                let (wa, rest) = self.weight.split_at(w);
-                let (wb, wc) = rest.split_at(w);
-                let wc = &wc[..w];
-                for i in 0..w {
-                    t[i] = p[i] + q[i] + a * wa[i] + b * wb[i] + c * wc[i];
-                }
-            }
-            [a, b, c, d] => {
-                let (wa, rest) = self.weight.split_at(w);
-                let (wb, rest) = rest.split_at(w);
-                let (wc, wd) = rest.split_at(w);
-                let wd = &wd[..w];
-                for i in 0..w {
-                    t[i] = p[i] + q[i] + a * wa[i] + b * wb[i] + c * wc[i] + d * wd[i];
-                }
-            }
+        // Relative position and its norm in two or three dimensions, with up to three differences of what is fed back: in one pass.
+        match f {
+            3 => combine::<E, 3>(features, self.weight, p, q, t),
+            4 => combine::<E, 4>(features, self.weight, p, q, t),
+            5 => combine::<E, 5>(features, self.weight, p, q, t),
+            6 => combine::<E, 6>(features, self.weight, p, q, t),
+            7 => combine::<E, 7>(features, self.weight, p, q, t),
             _ => {
                 for i in 0..w {
                     t[i] = p[i] + q[i];
@@ -217,6 +205,22 @@ impl<E: Real> LiteEdges<'_, E> {
                 }
             }
         }
+    }
+}
+
+/// `t = p + q + a weight`, with `a: [F]`, `weight: [F, w]`.
+#[inline(always)]
+fn combine<E: Real, const F: usize>(a: &[E], weight: &[E], p: &[E], q: &[E], t: &mut [E]) {
+    let w = t.len();
+    let (p, q) = (&p[..w], &q[..w]);
+    let a: [E; F] = std::array::from_fn(|k| a[k]);
+    let rows: [&[E]; F] = std::array::from_fn(|k| &weight[k * w..][..w]);
+    for i in 0..w {
+        let mut sum = p[i] + q[i];
+        for k in 0..F {
+            sum += a[k] * rows[k][i];
+        }
+        t[i] = sum;
     }
 }
 

@@ -31,8 +31,8 @@ const FAMILIES: &[DemoFamily] = &[
             "samples.valid=10",
             "samples.test=48",
             "samples.variants=1",
-            "training.steps=4500",
-            "training.validate_every=750",
+            "training.steps=10000",
+            "training.validate_every=1000",
         ],
         full: &[
             "samples.train=800",
@@ -46,7 +46,7 @@ const FAMILIES: &[DemoFamily] = &[
     },
     DemoFamily {
         name: "plate-heat",
-        short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=4500", "training.validate_every=900"],
+        short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=5000", "training.validate_every=1000"],
         full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=25000", "training.validate_every=2500"],
         field: "temperature",
     },
