@@ -1,9 +1,12 @@
 //! `[model]`, `[training]` and `[learning]` of a case.
 
 use crate::LearnError;
-use femur_sim::LearningTask;
 use femur_sim::case::{Case, Table};
+use femur_sim::{Coordinates, LearningTask};
 use serde::{Deserialize, Serialize};
+
+/// Most farthest-point nodes of `[learning] long_range`.
+pub(crate) const MOST_CENTERS: usize = 1024;
 
 /// The network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +78,15 @@ impl Plan {
         let t = top.table("learning")?;
         task.noise = t.f64_or("noise", task.noise)?;
         task.unroll = t.usize_or("unroll", task.unroll)?;
-        task.coordinates = t.bool_or("coordinates", task.coordinates)?;
+        let at = Coordinates::ALL.iter().position(|c| c.0 == task.coordinates).unwrap_or_default();
+        task.coordinates = Coordinates::ALL[t.choice_or("coordinates", &Coordinates::ALL.map(|c| c.1), at)?].0;
+        task.long_range = t.usize_or("long_range", task.long_range)?;
+        if task.long_range > MOST_CENTERS {
+            let hint = "32: the edges between them are its square";
+            return Err(t.error("long_range", format!("must be at most {MOST_CENTERS}"), hint).into());
+        }
         task.distance_scale = t.positive_or("distance_scale", task.distance_scale)?;
+        task.input_means = t.bool_or("input_means", task.input_means)?;
         if !t.bool_or("distances", true)? {
             task.distance_tags.clear();
         }

@@ -2,10 +2,10 @@
 
 use crate::LearnError;
 use crate::ops::Adjacency;
-use femur_mesh::Field;
 use femur_mesh::distance::to_tag;
-use femur_mesh::graph::{GraphBuilder, MeshEdges};
-use femur_sim::{LearningTask, NodeType, Setup, Target};
+use femur_mesh::graph::{EdgeSet, GraphBuilder, LongRangeEdges, MeshEdges};
+use femur_mesh::{Field, Frame, Mesh};
+use femur_sim::{Coordinates, LearningTask, NodeType, Setup, Target};
 use std::sync::Arc;
 
 /// What does not change in time: raw features, before they are normalised.
@@ -13,7 +13,8 @@ use std::sync::Arc;
 pub(crate) struct StaticGraph {
     /// Edges.
     pub(crate) graph: Arc<Adjacency>,
-    /// `[edges, dim + 1]`: relative position over the mean edge length, its norm.
+    /// `[edges, static_edge_width]`: relative position and length over the mean length of the edges of its kind, and 1 for a
+    /// long-range edge where there are such.
     pub(crate) edges: Vec<f32>,
     /// `[n, static_width]`.
     pub(crate) nodes: Vec<f32>,
@@ -24,13 +25,13 @@ pub(crate) struct StaticGraph {
 /// Width of the static node features of a task.
 pub(crate) fn static_width(task: &LearningTask) -> usize {
     let boundary: usize = task.targets.iter().map(|t| t.components.len()).sum();
-    let coordinates = if task.coordinates { task.dim } else { 0 };
+    let coordinates = if task.coordinates == Coordinates::None { 0 } else { task.dim };
     NodeType::ALL.len() + boundary + coordinates + task.distance_tags.len() * (task.dim + 2)
 }
 
 /// Width of the features that change in time: inputs at the node and over the body, prescribed values, the state.
 pub(crate) fn dynamic_width(task: &LearningTask) -> usize {
-    let inputs: usize = read_inputs(task).map(|i| 2 * i.1).sum();
+    let inputs: usize = read_inputs(task).map(|i| i.1 * (1 + usize::from(task.input_means))).sum();
     let held = if task.linear_in.is_empty() { dynamic_edge_width(task) } else { 0 };
     inputs + held + dynamic_edge_width(task)
 }
@@ -46,7 +47,12 @@ pub(crate) type Channels = Vec<Vec<Field>>;
 
 /// Width of the edge features.
 pub(crate) fn edge_width(task: &LearningTask) -> usize {
-    task.dim + 1 + dynamic_edge_width(task)
+    static_edge_width(task) + dynamic_edge_width(task)
+}
+
+/// Width of the edge features that do not change in time.
+pub(crate) fn static_edge_width(task: &LearningTask) -> usize {
+    task.dim + 1 + usize::from(task.long_range > 0)
 }
 
 /// Width of the edge features that change in time: the differences of the state along the edge.
@@ -68,16 +74,22 @@ impl StaticGraph {
             return Err(LearnError::Mismatch { what, hint: "train a model on such meshes".into() });
         }
         let n = mesh.num_nodes();
-        let edges = MeshEdges.build(mesh);
-        let mut features = Vec::with_capacity(edges.len() * (mesh.dim + 1));
-        let lengths: Vec<f64> =
-            edges.senders.iter().zip(&edges.receivers).map(|(&s, &r)| distance(mesh.point(s as usize), mesh.point(r as usize))).collect();
-        let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
-        for ((&s, &r), length) in edges.senders.iter().zip(&edges.receivers).zip(&lengths) {
-            let (a, b) = (mesh.point(s as usize), mesh.point(r as usize));
+        let edges = edges(task.long_range, mesh);
+        let mut features = Vec::with_capacity(edges.len() * static_edge_width(task));
+        let lengths: Vec<f64> = edges.iter().map(|&[r, s, _]| distance(mesh.point(s as usize), mesh.point(r as usize))).collect();
+        let means = [MESH_EDGE, LONG_RANGE_EDGE].map(|kind| {
+            let of_kind: Vec<f64> = edges.iter().zip(&lengths).filter(|(e, _)| e[2] == kind).map(|(_, l)| *l).collect();
+            of_kind.iter().sum::<f64>() / of_kind.len().max(1) as f64
+        });
+        for (&[r, s, kind], length) in edges.iter().zip(&lengths) {
+            let (a, b, mean) = (mesh.point(s as usize), mesh.point(r as usize), means[kind as usize]);
             features.extend(a.iter().zip(b).map(|(a, b)| ((a - b) / mean) as f32));
             features.push((length / mean) as f32);
+            if task.long_range > 0 {
+                features.push(kind as f32);
+            }
         }
+        let (senders, receivers) = edges.iter().map(|e| (e[1], e[0])).unzip();
         let columns = task.distance_tags.iter().map(|tag| {
             to_tag(mesh, tag).map_err(|e| LearnError::Mismatch {
                 what: format!("the model measures the distance to `{tag}`: {e}"),
@@ -86,6 +98,7 @@ impl StaticGraph {
         });
         let distances: Vec<Vec<f64>> = columns.collect::<Result<_, _>>()?;
         let scale = 1.0 / mesh.diameter().max(f64::MIN_POSITIVE);
+        let frame = (task.coordinates == Coordinates::Canonical).then(|| Frame::principal(mesh));
         let dim = task.dim;
         let mut nodes = Vec::with_capacity(n * static_width(task));
         for i in 0..n {
@@ -97,8 +110,10 @@ impl StaticGraph {
                     None => nodes.extend(std::iter::repeat_n(0.0, c)),
                 }
             }
-            if task.coordinates {
-                nodes.extend(mesh.point(i).iter().map(|&x| (x * scale) as f32));
+            match &frame {
+                Some(frame) => nodes.extend(frame.coordinates(mesh.point(i)).map(|x| (x * scale) as f32)),
+                None if task.coordinates == Coordinates::Mesh => nodes.extend(mesh.point(i).iter().map(|&x| (x * scale) as f32)),
+                None => {}
             }
             for d in &distances {
                 let d = &d[i * (dim + 1)..(i + 1) * (dim + 1)];
@@ -106,8 +121,24 @@ impl StaticGraph {
                 nodes.push((-d[dim] / task.distance_scale).exp() as f32);
             }
         }
-        Ok(StaticGraph { graph: Arc::new(Adjacency::new(edges.senders, edges.receivers, n)), edges: features, nodes, n })
+        Ok(StaticGraph { graph: Arc::new(Adjacency::new(senders, receivers, n)), edges: features, nodes, n })
     }
+}
+
+const MESH_EDGE: u32 = 0;
+const LONG_RANGE_EDGE: u32 = 1;
+
+/// Receiver, sender and kind of each edge, sorted: those of the mesh, and where `long_range` (a number of farthest-point nodes) is positive,
+/// long-range ones between nodes that are no neighbours.
+fn edges(long_range: usize, mesh: &Mesh) -> Vec<[u32; 3]> {
+    let listed = |set: EdgeSet, kind| set.receivers.into_iter().zip(set.senders).map(move |(r, s)| [r, s, kind]).collect::<Vec<_>>();
+    let mut all = listed(MeshEdges.build(mesh), MESH_EDGE);
+    if long_range > 0 {
+        all.extend(listed(LongRangeEdges { centers: long_range }.build(mesh), LONG_RANGE_EDGE));
+        all.sort_unstable();
+        all.dedup_by_key(|e| [e[0], e[1]]);
+    }
+    all
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
@@ -143,9 +174,10 @@ pub(crate) fn dynamic_nodes(task: &LearningTask, setup: &Setup, step: usize, fed
             let at: Vec<f64> = values.iter().skip(c).step_by(*width).copied().collect();
             // A coefficient of a boundary is known everywhere in the body, not at its nodes alone.
             let given: Vec<f64> = at.iter().copied().filter(|v| *v != 0.0).collect();
-            let mean = given.iter().sum::<f64>() / given.len().max(1) as f64;
             columns.push(at);
-            columns.push(vec![mean; n]);
+            if task.input_means {
+                columns.push(vec![given.iter().sum::<f64>() / given.len().max(1) as f64; n]);
+            }
         }
     }
     for (j, target) in fed_back(task) {
@@ -184,4 +216,23 @@ fn dynamic_edges(task: &LearningTask, graph: &Adjacency, fed: &Channels) -> Vec<
 /// The target fields among `fields`, in the task's order; `None` where one lacks.
 pub(crate) fn target_fields(task: &LearningTask, fields: &[Field]) -> Option<Vec<Field>> {
     task.targets.iter().map(|t| fields.iter().find(|f| f.name == t.field && f.components == t.components).cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use femur_mesh::CellKind;
+    use femur_mesh::generate::rectangle;
+
+    #[test]
+    fn long_range_edges_are_added_once_to_those_of_the_mesh() {
+        let mesh = rectangle([2.0, 1.0], [6, 3], CellKind::Quad4).unwrap();
+        let (plain, long) = (edges(0, &mesh), edges(5, &mesh));
+        assert!(plain.iter().all(|e| long.contains(e)));
+        assert!(long.windows(2).all(|w| w[0][..2] < w[1][..2]), "sorted, no pair twice");
+        let added: Vec<_> = long.iter().filter(|e| e[2] == LONG_RANGE_EDGE).collect();
+        assert_eq!(added.len(), long.len() - plain.len());
+        assert!(added.iter().all(|e| long.contains(&[e[1], e[0], LONG_RANGE_EDGE])), "both directions");
+        assert!(added.len() > 5 * 4);
+    }
 }

@@ -4,7 +4,7 @@ use crate::LearnError;
 use femur_dataset::FieldInfo;
 use femur_mesh::TagEntities;
 use femur_sim::case::{CaseError, Table};
-use femur_sim::{LearningTask, Setup, Target, Update};
+use femur_sim::{Coordinates, LearningTask, Setup, Target, Update};
 
 /// The name that stands where a dataset of Femur's own solvers names its physics.
 pub const IMPORTED: &str = "imported";
@@ -112,7 +112,9 @@ pub fn imported_task(top: &Table, fields: &[FieldInfo], setup: &Setup) -> Result
         linear_in: Vec::new(),
         distance_tags,
         distance_scale: DISTANCE_SCALE * setup.mesh.diameter(),
-        coordinates: true,
+        coordinates: Coordinates::Mesh,
+        input_means: true,
+        long_range: 0,
         noise: if steady { 0.0 } else { NOISE },
         unroll: 0,
         units: setup.units.clone(),

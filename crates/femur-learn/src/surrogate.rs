@@ -1,8 +1,10 @@
 //! The learned surrogate: a simulator whose step is a network.
 
 use crate::LearnError;
-use crate::config::Plan;
-use crate::features::{Channels, Dynamic, StaticGraph, dynamic_nodes, dynamic_width, edge_width, read_inputs, static_width, target_fields};
+use crate::config::{MOST_CENTERS, Plan};
+use crate::features::{
+    Channels, Dynamic, StaticGraph, dynamic_nodes, dynamic_width, edge_width, read_inputs, static_edge_width, static_width, target_fields,
+};
 use crate::model_file;
 use crate::models::{self, GraphInput, Model, Widths};
 use crate::normalise::Normaliser;
@@ -69,6 +71,9 @@ impl Header {
         }
         if task.inputs.len() > 4096 || task.inputs.iter().any(|i| !small(i.1)) {
             return Some("the inputs make no sense".into());
+        }
+        if task.long_range > MOST_CENTERS {
+            return Some(format!("long_range is {}", task.long_range));
         }
         if !(task.distance_scale > 0.0 && task.distance_scale.is_finite()) {
             return Some(format!("distance_scale is {}", task.distance_scale));
@@ -176,7 +181,9 @@ impl Surrogate {
             })
             .collect();
         let n = &self.header.inputs;
-        if let Ok(rows) = self.start(setup).and_then(|fed| dynamic_nodes(self.task(), setup, 0, &fed)) {
+        if self.task().input_means
+            && let Ok(rows) = self.start(setup).and_then(|fed| dynamic_nodes(self.task(), setup, 0, &fed))
+        {
             let mut column = 0;
             for (name, width) in read_inputs(self.task()) {
                 for c in 0..*width {
@@ -231,7 +238,7 @@ impl Surrogate {
             nodes.extend_from_slice(&rows[i * wd..(i + 1) * wd]);
         }
         let count = graph.graph.senders.len();
-        let (we, changing) = (self.task().dim + 1, self.header.edges.normalise(&dynamic.edges));
+        let (we, changing) = (static_edge_width(self.task()), self.header.edges.normalise(&dynamic.edges));
         let mut edges = Vec::with_capacity(count * (we + self.header.edges.width()));
         for k in 0..count {
             edges.extend_from_slice(&graph.edges[k * we..(k + 1) * we]);

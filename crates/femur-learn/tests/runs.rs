@@ -3,7 +3,7 @@
 use femur_learn::{LearnError, ModelConfig, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train};
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location, Mesh};
-use femur_sim::{Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
+use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,7 +61,9 @@ fn plan(kind: &str, steps: usize) -> Plan {
             linear_in: Vec::new(),
             distance_tags: vec!["left".into()],
             distance_scale: 0.2,
-            coordinates: true,
+            coordinates: Coordinates::Mesh,
+            input_means: true,
+            long_range: 0,
             noise: 0.0,
             units: "SI".into(),
         },
@@ -121,6 +123,32 @@ fn one_sample_is_learnt_by_heart_and_loads_to_the_same_bits() {
         let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&predicted), bits(&again), "{kind}");
         assert_eq!(bits(&predicted), bits(&predict(&once, truth.setup).unwrap()), "{kind}");
+    }
+}
+
+#[test]
+fn coordinates_and_edges_are_those_the_plan_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let truth = plate(1.0);
+    let mut moved = truth.setup.clone();
+    Arc::make_mut(&mut moved.mesh).points.iter_mut().for_each(|x| *x += 7.0);
+    let mut answers = Vec::new();
+    for (k, (coordinates, long_range)) in
+        [(Coordinates::Mesh, 0), (Coordinates::Canonical, 0), (Coordinates::None, 0), (Coordinates::None, 3)].into_iter().enumerate()
+    {
+        let mut plan = plan("meshgraphnet", 5);
+        (plan.task.coordinates, plan.task.long_range) = (coordinates, long_range);
+        let run = dir.path().join(k.to_string());
+        train(&Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
+        let surrogate = Surrogate::load(&run.join("model.safetensors")).unwrap();
+        let (here, there) = (predict(&surrogate, truth.setup.clone()).unwrap(), predict(&surrogate, moved.clone()).unwrap());
+        let change = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        // Only coordinates of the mesh tell a body from the same one elsewhere.
+        assert!((change < 1e-4) == (coordinates != Coordinates::Mesh), "{coordinates:?}: {change}");
+        answers.push(here);
+    }
+    for a in 0..4 {
+        (0..a).for_each(|b| assert_ne!(answers[a], answers[b], "{a} and {b}"));
     }
 }
 

@@ -13,7 +13,9 @@ use boundary::Conditions;
 use femur_fem::{Assembler, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
-use femur_sim::{Input, LearningTask, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update, derived};
+use femur_sim::{
+    Coordinates, Input, LearningTask, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update, derived,
+};
 use femur_solve::{CsrMatrix, LinearOperator};
 use kernel::{Lame, stiffness};
 use std::sync::Arc;
@@ -299,7 +301,9 @@ impl Physics for LinearElasticity {
             linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),
-            coordinates: true,
+            coordinates: Coordinates::Mesh,
+            input_means: true,
+            long_range: 0,
             noise: 0.0,
             unroll: 0,
             units: setup.units.clone(),

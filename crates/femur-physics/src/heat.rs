@@ -10,7 +10,9 @@ use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table, TimeGrid, Units};
-use femur_sim::{Input, LearningTask, NodeType, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update};
+use femur_sim::{
+    Coordinates, Input, LearningTask, NodeType, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update,
+};
 use femur_solve::{CsrMatrix, LinearOperator};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -626,7 +628,9 @@ impl Physics for Heat {
             linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),
-            coordinates: true,
+            coordinates: Coordinates::Mesh,
+            input_means: true,
+            long_range: 0,
             noise: if steady { 0.0 } else { 0.3 },
             unroll: 0,
             units: setup.units.clone(),

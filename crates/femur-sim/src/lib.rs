@@ -18,5 +18,5 @@ mod testing;
 pub use femur_mesh::Field;
 pub use setup::{Disc, Input, Load, NodeType, Param, Prescribed, Setup};
 pub use simulator::{Observer, SimError, Simulator, rollout};
-pub use task::{LearningTask, Target, Update};
+pub use task::{Coordinates, LearningTask, Target, Update};
 pub use trajectory::{SolverLog, State, Trajectory, UnitResponse};
