@@ -1,4 +1,4 @@
-//! Pure algebra: sparse operators, direct and iterative solvers, preconditioners, dense products.
+//! Pure algebra: sparse operators, direct and iterative solvers, Newton's method, preconditioners, dense products.
 //!
 //! Nothing here knows a mesh. faer and nalgebra-sparse are named in this crate alone.
 
@@ -6,6 +6,7 @@ pub mod csr;
 pub mod dense;
 pub mod direct;
 pub mod krylov;
+pub mod newton;
 pub mod operator;
 pub mod precond;
 pub mod report;
@@ -13,5 +14,6 @@ pub mod report;
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
 pub use krylov::{KrylovOptions, cg};
+pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};
 pub use operator::{DifferentiableOperator, LinearOperator, Preconditioner};
 pub use report::{SolveError, SolveReport, StopReason};

@@ -9,8 +9,12 @@ pub enum StopReason {
     Converged,
     /// The most iterations allowed were made.
     IterationLimit,
-    /// The operator or preconditioner is not positive definite, or a number became infinite.
+    /// The operator or preconditioner is not positive definite, a tangent cannot be solved, or a number became infinite.
     Breakdown,
+    /// A line search found no step that makes the residual smaller.
+    Stagnation,
+    /// The first guess, or every step tried from an iterate, leads where the residual does not exist (an inverted cell).
+    Inadmissible,
 }
 
 /// The course of a solve.
