@@ -6,7 +6,7 @@ use femur_dataset::{
 };
 use femur_mesh::generate::{Hole, HoleShape, PlateSpec, box_, plate::PLATE, plate_with_holes};
 use femur_mesh::{CellKind, Field, Location, Mesh};
-use femur_sim::{Disc, Input, Load, NodeType, Param, Prescribed, Setup, SolverLog, State, Trajectory, UnitResponse};
+use femur_sim::{Disc, Input, Load, NodeType, Param, Prescribed, Series, Setup, SolverLog, State, Trajectory, UnitResponse};
 use std::sync::Arc;
 
 /// A trajectory of any shape; every value fits an f32.
@@ -53,7 +53,9 @@ fn trajectory(mesh: Mesh, steps: usize, seed: f32) -> Trajectory {
     };
     let responses = states.iter().map(|s| s.fields[1..3].to_vec()).collect();
     let unit_responses = vec![UnitResponse { load: "right.traction.x".into(), steps: responses }];
-    let log = SolverLog { newton_iters: vec![1; steps], residual: vec![1e-12; steps], ..SolverLog::default() };
+    let drag = Series { name: "drag_coefficient".into(), unit: "1".into(), times: vec![0.0, 0.5, 1.0], values: vec![3.0, 3.1, 3.2] };
+    let energy = Series { name: "energy/strain".into(), unit: "J".into(), times: Vec::new(), values: Vec::new() };
+    let log = SolverLog { newton_iters: vec![1; steps], residual: vec![1e-12; steps], series: vec![drag, energy], ..SolverLog::default() };
     Trajectory { setup, states, unit_responses, log }
 }
 

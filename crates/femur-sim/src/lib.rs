@@ -19,4 +19,4 @@ pub use femur_mesh::Field;
 pub use setup::{Disc, Input, Load, NodeType, Param, Prescribed, Setup};
 pub use simulator::{Observer, SimError, Simulator, rollout};
 pub use task::{Coordinates, LearningTask, Target, Update};
-pub use trajectory::{SolverLog, State, Trajectory, UnitResponse};
+pub use trajectory::{Series, SolverLog, State, Trajectory, UnitResponse};

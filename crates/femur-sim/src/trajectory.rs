@@ -29,6 +29,19 @@ pub struct UnitResponse {
     pub steps: Vec<Vec<Field>>,
 }
 
+/// A number of the whole body over time: a drag coefficient, an energy, a natural frequency.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Name, e.g. `drag_coefficient`.
+    pub name: String,
+    /// Unit of `values`.
+    pub unit: String,
+    /// Times, as fine as the solver stepped (for modes: their numbers).
+    pub times: Vec<f64>,
+    /// One value per time.
+    pub values: Vec<f64>,
+}
+
 /// What the solver did, per output time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SolverLog {
@@ -36,6 +49,8 @@ pub struct SolverLog {
     pub newton_iters: Vec<i32>,
     /// Last relative residual.
     pub residual: Vec<f64>,
+    /// Numbers of the whole body over time.
+    pub series: Vec<Series>,
     /// Solver, element, tolerances ... as text, for the provenance.
     pub notes: BTreeMap<String, String>,
 }

@@ -4,7 +4,7 @@ use super::TrajectoryMeta;
 use crate::hdf::{self, LOCK, Node};
 use crate::{DatasetError, TrajectoryId};
 use femur_mesh::{CellBlock, CellKind, FacetId, Field, Location, Mesh, TagEntities, Tags};
-use femur_sim::{Input, NodeType, Param, Prescribed, Setup, SolverLog, State, Trajectory, UnitResponse};
+use femur_sim::{Input, NodeType, Param, Prescribed, Series, Setup, SolverLog, State, Trajectory, UnitResponse};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,9 +70,7 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
         singular: parse(&root, "singular")?,
         mesh,
     };
-    let log = root.sub("solver_log")?;
-    let log =
-        SolverLog { newton_iters: log.read::<i32>("newton_iters")?.1, residual: log.read::<f64>("residual")?.1, ..SolverLog::default() };
+    let log = read_log(&root)?;
     let meta = read_meta(&root)?;
     Ok((Trajectory { setup, states, unit_responses, log }, meta))
 }
@@ -223,6 +221,23 @@ fn read_responses(root: &Node, n: usize) -> Result<Vec<UnitResponse>, DatasetErr
             Ok(UnitResponse { load: at.read_attribute("load")?, steps })
         })
         .collect()
+}
+
+fn read_log(root: &Node) -> Result<SolverLog, DatasetError> {
+    let log = root.sub("solver_log")?;
+    let mut series = Vec::new();
+    // Files written before there were series have none.
+    if log.has("series") {
+        let group = log.sub("series")?;
+        for name in group.names()? {
+            let (_, pairs) = group.read::<f64>(&name)?;
+            let (times, values) = pairs.chunks_exact(2).map(|p| (p[0], p[1])).unzip();
+            let (unit, name) = (group.read_attribute_of(&name, "units")?, group.read_attribute_of(&name, "name")?);
+            series.push(Series { name, unit, times, values });
+        }
+    }
+    let (newton_iters, residual) = (log.read::<i32>("newton_iters")?.1, log.read::<f64>("residual")?.1);
+    Ok(SolverLog { newton_iters, residual, series, ..SolverLog::default() })
 }
 
 fn read_meta(root: &Node) -> Result<TrajectoryMeta, DatasetError> {

@@ -95,6 +95,13 @@ fn write_part(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &Writ
     let log = root.new_group("solver_log")?;
     log.write("newton_iters", &[t.log.newton_iters.len()], &t.log.newton_iters)?;
     log.write("residual", &[t.log.residual.len()], &t.log.residual)?;
+    let series = log.new_group("series")?;
+    for (k, s) in t.log.series.iter().enumerate() {
+        let pairs: Vec<f64> = s.times.iter().zip(&s.values).flat_map(|(t, v)| [*t, *v]).collect();
+        let dataset = series.write(&format!("{k:03}"), &[pairs.len() / 2, 2], &pairs)?;
+        text(&dataset, path, "name", &s.name)?;
+        text(&dataset, path, "units", &s.unit)?;
+    }
     vtkhdf::write(&root, t, options)?;
     root.attribute("status", "complete")?;
     file.flush().and_then(|()| file.close()).map_err(|e| DatasetError::Hdf {
