@@ -32,13 +32,18 @@ pub(crate) fn static_width(task: &LearningTask) -> usize {
 /// Width of the features that change in time: inputs at the node and over the body, prescribed values, the state.
 pub(crate) fn dynamic_width(task: &LearningTask) -> usize {
     let inputs: usize = read_inputs(task).map(|i| i.1 * (1 + usize::from(task.input_means))).sum();
-    let held = if task.linear_in.is_empty() { dynamic_edge_width(task) } else { 0 };
+    let held: usize = held_targets(task).map(|t| t.components.len() * (1 + usize::from(task.input_means))).sum();
     inputs + held + dynamic_edge_width(task)
 }
 
 /// Inputs that the network reads: where responses to unit loads are learnt, how large the loads are must not matter.
 pub(crate) fn read_inputs(task: &LearningTask) -> impl Iterator<Item = &(String, usize)> {
     task.inputs.iter().filter(|i| task.linear_in.is_empty() || !task.load_inputs.contains(&i.0))
+}
+
+/// Targets whose prescribed values are read: they drive the body where they are not among the loads that are superposed.
+fn held_targets(task: &LearningTask) -> impl Iterator<Item = &Target> {
+    task.targets.iter().filter(|_| task.linear_in.is_empty())
 }
 
 /// What a network predicts and, over time, is fed with: the target fields of each channel. A channel is the response to one load where
@@ -185,16 +190,23 @@ pub(crate) fn dynamic_nodes(task: &LearningTask, setup: &Setup, step: usize, fed
         for channel in fed {
             columns.extend((0..c).map(|k| channel[j].values.iter().skip(k).step_by(c).copied().collect::<Vec<f64>>()));
         }
-        if !task.linear_in.is_empty() {
-            continue;
-        }
+    }
+    for target in held_targets(task) {
+        let c = target.components.len();
         for k in 0..c {
-            // Mean of the values that the script holds: it drives the body.
-            let held: Vec<f64> = setup.prescribed(&target.field).map_or_else(Vec::new, |p| {
+            let mut at = vec![0.0; n];
+            let mut held = Vec::new();
+            if let Some(p) = setup.prescribed(&target.field) {
                 let values = p.at_step(step);
-                (0..n).filter(|i| p.mask[i * c + k]).map(|i| values[i * c + k]).collect()
-            });
-            columns.push(vec![held.iter().sum::<f64>() / held.len().max(1) as f64; n]);
+                for i in (0..n).filter(|i| p.mask[i * c + k]) {
+                    at[i] = values[i * c + k];
+                    held.push(at[i]);
+                }
+            }
+            columns.push(at);
+            if task.input_means {
+                columns.push(vec![held.iter().sum::<f64>() / held.len().max(1) as f64; n]);
+            }
         }
     }
     Ok((0..n).flat_map(|i| columns.iter().map(move |c| c[i])).collect())

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// `physics = "linear-elasticity"`.
 pub struct LinearElasticity;
 
+/// Inputs that follow from the loads.
+const LOAD_INPUTS: [&str; 3] = ["body_force", "point_force", "traction"];
+
 /// A case read and checked.
 struct Model {
     mesh: Arc<Mesh>,
@@ -86,16 +89,24 @@ impl Model {
         let prescribed_values: Vec<f64> = (0..mesh.num_nodes() * dim).map(|u| conditions.value(u)).collect();
         let mask_out = restrict(mask.iter().map(|&m| f64::from(u8::from(m))).collect(), dim).iter().map(|&v| v > 0.5).collect();
         let types: Vec<f64> = conditions.node_type.iter().map(|&t| f64::from(t as i32)).collect();
+        let mut inputs = vec![
+            scalar("youngs_modulus", units.stress, to_nodes(mesh, &material_id, |m| constants[m].0)),
+            scalar("poissons_ratio", "1", to_nodes(mesh, &material_id, |m| constants[m].1)),
+        ];
+        inputs.extend(conditions.at_nodes.iter().map(|(name, (unit, values))| Input {
+            name: (*name).into(),
+            unit: (*unit).into(),
+            components: Field::vector("", "", Location::Node, dim, Vec::new()).components,
+            steps: 1,
+            values: restrict(values.clone(), dim),
+        }));
         let setup = Setup {
             physics: "linear-elasticity".into(),
             mesh: output.0.clone(),
             units: units.name.into(),
             node_type: restrict(types, 1).iter().map(|&t| femur_sim::NodeType::ALL[t as usize]).collect(),
             material_id: material_id.clone(),
-            inputs: vec![
-                scalar("youngs_modulus", units.stress, to_nodes(mesh, &material_id, |m| constants[m].0)),
-                scalar("poissons_ratio", "1", to_nodes(mesh, &material_id, |m| constants[m].1)),
-            ],
+            inputs,
             prescribed: vec![Prescribed {
                 field: "displacement".into(),
                 mask: mask_out,
@@ -297,7 +308,7 @@ impl Physics for LinearElasticity {
             targets: vec![target(&u, 0.1), target(&s, 1.0)],
             state_inputs: Vec::new(),
             inputs: setup.inputs.iter().map(|i| (i.name.clone(), i.components.len())).collect(),
-            load_inputs: Vec::new(),
+            load_inputs: LOAD_INPUTS.map(String::from).to_vec(),
             linear_in: setup.loads.iter().map(|l| l.name.clone()).collect(),
             distance_tags: facet_tags(setup),
             distance_scale: 0.045 * setup.mesh.diameter(),

@@ -3,7 +3,7 @@
 use super::channel;
 use crate::PhysicsError;
 use crate::linear::{Channel, sampled};
-use crate::material::known_tag;
+use crate::material::{known_tag, to_nodes};
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints};
 use femur_mesh::Mesh;
@@ -17,6 +17,8 @@ pub(super) struct Conditions {
     pub(super) constraints: Constraints,
     pub(super) channels: Vec<Channel>,
     pub(super) node_type: Vec<NodeType>,
+    /// Loads of this case at the nodes, for a surrogate that does not superpose: by name, with the unit, `[num_nodes, dim]`.
+    pub(super) at_nodes: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
     supports: Vec<(Vec<FacetPoint>, Expr)>,
     supported: BTreeSet<usize>,
 }
@@ -45,6 +47,7 @@ impl Conditions {
             constraints: Constraints::new(mesh.dim),
             channels: Vec::new(),
             node_type: vec![NodeType::Normal; mesh.num_nodes()],
+            at_nodes: BTreeMap::new(),
             supports: Vec::new(),
             supported: BTreeSet::new(),
         };
@@ -165,6 +168,10 @@ impl Reader<'_> {
             for (i, f) in values.iter().enumerate() {
                 let path = format!("{}.point_force.{i}", table.path());
                 self.mark(&nodes);
+                for &n in &nodes {
+                    let value = f.eval(self.mesh.point(n as usize), 0.0);
+                    self.at_node("point_force", self.case.units.force, n)[i] += value;
+                }
                 self.push(format!("{tag}.point_force.{}", axis(i)), self.case.units.force, f, &path, |dim, size, scale| {
                     let mut vector = vec![0.0; size];
                     for &n in &nodes {
@@ -364,6 +371,7 @@ impl Reader<'_> {
     ) {
         let nodes: Vec<u32> = points.iter().flat_map(|p| p.nodes.clone()).collect();
         self.mark(&nodes);
+        self.spread(points, value, &direction);
         let constant = value.is_constant();
         if constant == Some(0.0) && !keep {
             return;
@@ -380,6 +388,32 @@ impl Reader<'_> {
             }
         }
         self.out.channels.push(c);
+    }
+
+    /// Adds the mean traction of the facets around each node, weighted by their area.
+    fn spread(&mut self, points: &[FacetPoint], value: &Expr, direction: &dyn Fn(&FacetPoint) -> [f64; 3]) {
+        let dim = self.mesh.dim;
+        let mut means: BTreeMap<u32, ([f64; 3], f64)> = BTreeMap::new();
+        for p in points {
+            let weight = p.area * value.eval(&p.position[..dim], 0.0);
+            let v = direction(p);
+            for &n in &p.nodes {
+                let (sum, area) = means.entry(n).or_default();
+                (0..3).for_each(|d| sum[d] += weight * v[d]);
+                *area += p.area;
+            }
+        }
+        for (n, (sum, area)) in means {
+            let at = self.at_node("traction", self.case.units.stress, n);
+            at.iter_mut().zip(sum).for_each(|(a, s)| *a += s / area);
+        }
+    }
+
+    /// The components of a load at a node.
+    fn at_node(&mut self, name: &'static str, unit: &'static str, node: u32) -> &mut [f64] {
+        let dim = self.mesh.dim;
+        let values = &mut self.out.at_nodes.entry(name).or_insert_with(|| (unit, vec![0.0; self.mesh.num_nodes() * dim])).1;
+        &mut values[node as usize * dim..(node as usize + 1) * dim]
     }
 
     /// A channel whose vector is made by `fill(dim, size, scale)`, where `scale` is 1 or the expression.
@@ -418,7 +452,11 @@ impl Reader<'_> {
         let assembler = Assembler::new(self.mesh, self.mesh.dim, 1);
         let unit = if key == "gravity" { self.case.units.acceleration } else { self.case.units.body_force };
         let (mesh, thickness) = (self.mesh, self.thickness);
+        let at_nodes = to_nodes(mesh, material_id, |m| densities[&(m as i32)]);
         for (i, f) in values.iter().enumerate() {
+            for (n, density) in at_nodes.iter().enumerate() {
+                self.at_node("body_force", self.case.units.body_force, n as u32)[i] += density * f.eval(mesh.point(n), 0.0);
+            }
             self.push(format!("{key}.{}", axis(i)), unit, f, &format!("{key}.{i}"), |dim, size, scale| {
                 let mut vector = vec![0.0; size];
                 assembler.add_vector(mesh, &mut vector, |cell, geometry, table, out| {
