@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Top-level tables that are the same in every draw.
-const FIXED: &[&str] = &["samples", "output", "expect", "model", "training", "learning", "schema", "units", "seed", "physics"];
+const FIXED: &[&str] = &["samples", "output", "expect", "problem", "model", "training", "learning", "schema", "units", "seed", "physics"];
 
 /// Largest case file read.
 const MAX_BYTES: u64 = 16 << 20;

@@ -7,6 +7,7 @@ mod error;
 mod expect;
 mod expr;
 mod file;
+mod problem;
 mod sampling;
 mod set;
 mod table;
@@ -20,9 +21,10 @@ pub mod generators;
 mod tests;
 
 pub use error::{CaseError, Place, nearest};
-pub use expect::{Checked, Expectation};
+pub use expect::{Checked, Expectation, Measure, When, Where};
 pub use expr::{Expr, ExprError};
 pub use file::CaseFile;
+pub use problem::{Level, Problem};
 pub use sampling::{ChoiceValue, Method, Per, Range, RangeKind, Samples, Split};
 pub use table::Table;
 pub use units::Units;
@@ -158,8 +160,8 @@ impl Case {
         let doc = Document::new(origin, root);
         let top = Table::root(&doc);
         top.claim(&[
-            "schema", "units", "seed", "physics", "mesh", "time", "output", "samples", "singular", "expect", "model", "training",
-            "learning",
+            "schema", "units", "seed", "physics", "mesh", "time", "output", "samples", "singular", "expect", "problem", "model",
+            "training", "learning",
         ]);
         if top.usize_or("schema", 1)? != 1 {
             return Err(top.error("schema", "only schema 1 is known", "write schema = 1, or use a newer Femur"));
@@ -181,6 +183,7 @@ impl Case {
             doc,
         };
         case.expectations()?;
+        case.problem()?;
         Ok(case)
     }
 

@@ -37,10 +37,7 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Contex
     let seconds = start.elapsed().as_secs_f64();
     write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
     context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
-    let checked: Vec<Checked> = match trajectory.states.last() {
-        Some(last) => case.expectations()?.iter().map(|e| e.check(last)).collect(),
-        None => Vec::new(),
-    };
+    let checked: Vec<Checked> = case.expectations()?.iter().map(|e| e.check(&trajectory)).collect();
     print_summary(&trajectory, output, seconds, &checked, context);
     report(&checked, context)
 }
@@ -109,7 +106,7 @@ fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, checked: 
         if !checked.is_empty() {
             let line = |c: &Checked| {
                 let e = &c.expectation;
-                serde_json::json!({"quantity": e.quantity, "value": c.got, "expected": e.value, "tolerance": e.tolerance, "ok": c.holds()})
+                serde_json::json!({"quantity": e.label, "value": c.got.as_ref().ok(), "expected": e.value, "tolerance": e.tolerance, "ok": c.holds()})
             };
             json["expect"] = checked.iter().map(line).collect();
         }
