@@ -2,11 +2,12 @@
 //!
 //! A generator is one line in [`GENERATORS`]: its keys as data (for documentation) and a function that reads them.
 
+mod patches;
 mod plate;
 mod structured;
 
 use super::{Case, CaseError, MeshSpec, Table};
-use femur_mesh::generate::{self, BlockSpec, PlateSpec};
+use femur_mesh::generate::{self, BlockSpec, PatchesSpec, PlateSpec};
 use femur_mesh::{CellKind, Mesh, MeshError};
 
 #[cfg(test)]
@@ -50,6 +51,8 @@ pub enum Recipe {
     },
     /// `perforated-block`.
     Block(BlockSpec),
+    /// `patches`.
+    Patches(PatchesSpec),
 }
 
 impl Recipe {
@@ -60,6 +63,7 @@ impl Recipe {
             Recipe::Rectangle { extent, cells, kind } => generate::rectangle(*extent, *cells, *kind),
             Recipe::Box { extent, cells, kind } => generate::box_(*extent, *cells, *kind),
             Recipe::Block(spec) => generate::perforated_block(spec),
+            Recipe::Patches(spec) => generate::patches(spec),
         }
     }
 }
@@ -119,6 +123,13 @@ pub static GENERATORS: &[Generator] = &[
         keys: structured::BLOCK_KEYS,
         tags: "left, right (x), bottom, top (y), back, front (z), hole (faces), body (cells)",
         read: structured::block,
+    },
+    Generator {
+        name: "patches",
+        summary: "four-sided patches with straight and elliptic sides, in a mapped grid, in the plane or extruded along z",
+        keys: patches::KEYS,
+        tags: "left, right, bottom, top (edges), body (cells)",
+        read: patches::patches,
     },
 ];
 

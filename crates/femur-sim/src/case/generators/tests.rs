@@ -139,3 +139,42 @@ fn a_mesh_that_fails_names_the_key() {
     let file = CaseFile::parse("physics = \"heat\"\n[mesh]\nfile = \"a.msh\"", "c").unwrap();
     assert!(build(&file.nominal().unwrap()).unwrap_err().to_string().contains("names a file, not a generator"));
 }
+
+#[test]
+fn patches_are_read_with_their_arcs_and_sets() {
+    let text = r#"
+        physics = "heat"
+        [mesh]
+        generator = "patches"
+        kind = "hex20"
+        height = 0.6
+        layers = 2
+        subdivide = 2
+        [[mesh.patches]]
+        corners = [[2, 0], [3.25, 0], [0, 2.75], [0, 1]]
+        cells = [3, 4]
+        sides = ["bottom", "outer", "left", ""]
+        arcs = [{ side = 1, radii = [3.25, 2.75] }, { side = 3, radii = [2, 1] }]
+        grading = [1.5, 1]
+        [[mesh.node_sets]]
+        name = "middle"
+        on = "outer"
+        low = [0, 0, 0.3]
+        high = [4, 4, 0.3]
+    "#;
+    let mesh = build(&CaseFile::parse(text, "c").unwrap().nominal().unwrap()).unwrap();
+    assert_eq!((mesh.num_cells(), mesh.tag_nodes("middle").unwrap().len()), (6 * 8 * 4, 17));
+    assert!(mesh.tags.get("front").is_some() && mesh.tags.get("inner").is_none());
+    let bad = |lines: &str| {
+        let head = "generator = \"patches\"\n[[mesh.patches]]\n";
+        complaint(&format!("{head}{lines}"))
+    };
+    let square = "corners = [[0, 0], [1, 0], [1, 1], [0, 1]]\n";
+    assert!(bad("corners = [[0, 0], [1, 0]]").contains("`mesh.patches.0.corners`: are not four points"));
+    assert!(bad(&format!("{square}cells = [1, 2, 3]")).contains("not two numbers"));
+    assert!(bad(&format!("{square}cells = [0, 2]")).contains("must lie between 1 and 10000"));
+    assert!(bad(&format!("{square}sides = [\"a\"]")).contains("not four tags"));
+    assert!(bad(&format!("{square}arcs = [{{ side = 4, radius = 1 }}]")).contains("between 0 and 3"));
+    assert!(bad(&format!("{square}arcs = [{{ side = 1 }}]")).contains("radius"));
+    assert!(bad(&format!("{square}gradin = [1, 2]")).contains("did you mean `grading`?"));
+}
