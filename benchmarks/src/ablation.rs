@@ -21,10 +21,11 @@ const STUDIES: &[Study] = &[
     Study {
         template: "plate-hole",
         data: &["samples.train=300", "samples.valid=10", "samples.test=48", "samples.variants=1"],
-        training: &["training.steps=5000", "training.validate_every=1000"],
+        training: &["training.steps=2000", "training.validate_every=1000"],
         field: "von_mises",
         rows: &[
-            ("the recipe: LTLTLTL, all features", &[]),
+            ("the recipe: LTLTLTL, all features, Muon", &[]),
+            ("AdamW", &["training.optimiser=adamw"]),
             ("answer under the given load, not unit responses", &["learning.linear=false"]),
             ("no distances to the boundaries", &["learning.distances=false"]),
             ("no coordinates", &["learning.coordinates=none"]),
@@ -49,10 +50,11 @@ const STUDIES: &[Study] = &[
     Study {
         template: "plate-heat",
         data: &["samples.train=160", "samples.valid=4", "samples.test=40"],
-        training: &["training.steps=5000", "training.validate_every=1000"],
+        training: &["training.steps=2000", "training.validate_every=1000"],
         field: "temperature_rise",
         rows: &[
-            ("the recipe: LTLTLTL, all features", &[]),
+            ("the recipe: LTLTLTL, all features, Muon", &[]),
+            ("AdamW", &["training.optimiser=adamw"]),
             ("the temperature, not responses to unit loads", &["learning.linear=false"]),
             ("no noise", &["learning.noise=0.0"]),
             ("no distances to the boundaries", &["learning.distances=false"]),

@@ -25,6 +25,29 @@ pub struct ModelConfig {
     pub heads: usize,
 }
 
+/// How parameters follow from gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimiser {
+    /// AdamW for every parameter.
+    AdamW,
+    /// Muon for the matrices between hidden layers, AdamW for the rest.
+    Muon,
+}
+
+impl Optimiser {
+    /// All, with their words in a case.
+    pub const ALL: [(Optimiser, &str); 2] = [(Optimiser::Muon, "muon"), (Optimiser::AdamW, "adamw")];
+
+    /// Largest learning rate where a case names none: the best of those tried on the demo's families (`docs/decisions/0004-muon.md`).
+    fn usual_rate(self) -> f64 {
+        match self {
+            Optimiser::Muon => 4e-3,
+            Optimiser::AdamW => 2e-3,
+        }
+    }
+}
+
 /// The training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingConfig {
@@ -32,11 +55,13 @@ pub struct TrainingConfig {
     pub steps: usize,
     /// Graphs per update.
     pub batch: usize,
+    /// Optimiser.
+    pub optimiser: Optimiser,
     /// Largest learning rate.
     pub learning_rate: f64,
     /// Part of the steps with a rising rate.
     pub warmup: f64,
-    /// AdamW's weight decay.
+    /// Weight decay, decoupled from the gradient.
     pub weight_decay: f64,
     /// Largest norm of a gradient.
     pub clip: f64,
@@ -139,10 +164,12 @@ impl ModelConfig {
 impl TrainingConfig {
     /// Reads `[training]`.
     pub fn from_table(t: &Table, seed: u64) -> Result<Self, LearnError> {
+        let optimiser = Optimiser::ALL[t.choice_or("optimiser", &Optimiser::ALL.map(|o| o.1), 0)?].0;
         let config = TrainingConfig {
-            steps: t.usize_or("steps", 10_000)?,
+            steps: t.usize_or("steps", 5_000)?,
             batch: t.usize_or("batch", 2)?,
-            learning_rate: t.positive_or("learning_rate", 2e-3)?,
+            optimiser,
+            learning_rate: t.positive_or("learning_rate", optimiser.usual_rate())?,
             warmup: t.f64_or("warmup", 0.03)?,
             weight_decay: t.f64_or("weight_decay", 1e-4)?,
             clip: t.positive_or("clip", 1.0)?,
@@ -158,6 +185,23 @@ impl TrainingConfig {
         }
         t.finish()?;
         Ok(config)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        TrainingConfig {
+            steps: 100,
+            batch: 1,
+            optimiser: Optimiser::AdamW,
+            learning_rate: 1e-3,
+            warmup: 0.0,
+            weight_decay: 0.0,
+            clip: 1.0,
+            checkpoint_every: 100,
+            validate_every: 100,
+            seed: 0,
+            time_limit: 0.0,
+        }
     }
 
     /// Learning rate at a step: linear warm-up, then a cosine to 0.

@@ -11,6 +11,7 @@ mod model_file;
 pub mod models;
 mod normalise;
 pub mod ops;
+mod optimise;
 mod params;
 mod real;
 mod sample;
@@ -18,7 +19,7 @@ mod surrogate;
 mod tape;
 mod train;
 
-pub use config::{ModelConfig, Plan, TrainingConfig};
+pub use config::{ModelConfig, Optimiser, Plan, TrainingConfig};
 pub use error::LearnError;
 pub use imported::{IMPORTED, TargetSpec, imported_task};
 pub use params::Params;

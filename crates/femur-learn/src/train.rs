@@ -2,6 +2,7 @@
 
 use crate::config::Plan;
 use crate::model_file;
+use crate::optimise::{self, Moments};
 use crate::params::{Params, Vars, unit};
 use crate::sample::{Example, measure};
 use crate::surrogate::Surrogate;
@@ -124,8 +125,7 @@ struct Progress {
 /// Everything that a checkpoint holds.
 struct State {
     params: Params,
-    first: Vec<Vec<f32>>,
-    second: Vec<Vec<f32>>,
+    moments: Moments,
     best: Params,
     progress: Progress,
 }
@@ -184,10 +184,9 @@ pub fn train(
     let mut state = state.take().unwrap_or_else(|| {
         let mut params = Params::new(plan.training.seed);
         model.init(header.widths(), &plan.model, &mut params);
-        let zeros: Vec<Vec<f32>> = params.list.iter().map(|p| vec![0.0; p.3.len()]).collect();
         let progress =
             Progress { step: 0, best_step: 0, best: None, plan: Plan { training: comparable(plan), ..plan.clone() }, data_sha256 };
-        State { best: params.clone(), first: zeros.clone(), second: zeros, params, progress }
+        State { best: params.clone(), moments: Moments::zeros(&params), params, progress }
     });
     let surrogate = Surrogate::new(header.clone(), &state.params)?;
     let mut csv = cut_metrics(&out.join("metrics.csv"), state.progress.step)?;
@@ -274,7 +273,7 @@ fn summary(p: &Progress, plan: &Plan, already_finished: bool, start: Instant) ->
     }
 }
 
-/// One update: a graph per thread, gradients summed in the order of the batch, AdamW (Loshchilov and Hutter 2019).
+/// One update: a graph per thread, gradients summed in the order of the batch, clipped by their norm.
 fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut State) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
@@ -313,21 +312,7 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut Sta
     }
     let norm = sum.iter().flatten().map(|g| f64::from(g * scale).powi(2)).sum::<f64>().sqrt();
     let clip = scale * (t.clip / norm.max(t.clip)) as f32;
-    let (b1, b2) = (0.9f32, 0.999f32);
-    let k = (step + 1) as i32;
-    let (c1, c2) = (1.0 - b1.powi(k), 1.0 - b2.powi(k));
-    let rate = t.rate(step) as f32;
-    let decay = 1.0 - rate * t.weight_decay as f32;
-    for (p, ((m, v), g)) in state.params.list.iter_mut().zip(state.first.iter_mut().zip(&mut state.second).zip(&sum)) {
-        // Biases and scales of norms are not decayed.
-        let decay = if p.1 > 1 { decay } else { 1.0 };
-        for (((x, m), v), g) in p.3.iter_mut().zip(m).zip(v).zip(g) {
-            let g = g * clip;
-            *m = b1 * *m + (1.0 - b1) * g;
-            *v = b2 * *v + (1.0 - b2) * g * g;
-            *x = *x * decay - rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
-        }
-    }
+    optimise::update(&mut state.params, &mut state.moments, &sum, clip, t, step);
     Ok(loss)
 }
 
@@ -376,8 +361,8 @@ fn write_checkpoint(dir: &Path, state: &State) -> Result<PathBuf, LearnError> {
     let mut rows = Vec::new();
     for (k, (name, r, c, v)) in state.params.list.iter().enumerate() {
         rows.push((format!("param.{k:04}.{name}"), *r, *c, v.as_slice()));
-        rows.push((format!("first.{k:04}.{name}"), *r, *c, state.first[k].as_slice()));
-        rows.push((format!("second.{k:04}.{name}"), *r, *c, state.second[k].as_slice()));
+        rows.push((format!("first.{k:04}.{name}"), *r, *c, state.moments.first[k].as_slice()));
+        rows.push((format!("second.{k:04}.{name}"), *r, *c, state.moments.second[k].as_slice()));
         rows.push((format!("best.{k:04}.{name}"), *r, *c, state.best.list[k].3.as_slice()));
     }
     model_file::write_tensors(&path, &rows, &state.progress)?;
@@ -408,8 +393,7 @@ fn last_checkpoint(dir: &Path) -> Result<Option<State>, LearnError> {
                 let values = |p: Params| p.list.into_iter().map(|p| p.3).collect();
                 return Ok(Some(State {
                     params: part("param."),
-                    first: values(part("first.")),
-                    second: values(part("second.")),
+                    moments: Moments { first: values(part("first.")), second: values(part("second.")) },
                     best: part("best."),
                     progress,
                 }));

@@ -1,6 +1,8 @@
 //! Whole trainings on graphs of a dozen nodes: what is learnt, what is refused, what a damaged file does.
 
-use femur_learn::{LearnError, ModelConfig, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train};
+use femur_learn::{
+    LearnError, ModelConfig, Optimiser, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
+};
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location, Mesh};
 use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
@@ -71,6 +73,7 @@ fn plan(kind: &str, steps: usize) -> Plan {
         training: TrainingConfig {
             steps,
             batch: 1,
+            optimiser: Optimiser::Muon,
             learning_rate: 5e-3,
             warmup: 0.03,
             weight_decay: 0.0,

@@ -31,7 +31,7 @@ const FAMILIES: &[DemoFamily] = &[
             "samples.valid=10",
             "samples.test=48",
             "samples.variants=1",
-            "training.steps=10000",
+            "training.steps=4000",
             "training.validate_every=1000",
         ],
         full: &[
@@ -39,15 +39,15 @@ const FAMILIES: &[DemoFamily] = &[
             "samples.valid=16",
             "samples.test=60",
             "samples.variants=1",
-            "training.steps=50000",
+            "training.steps=20000",
             "training.validate_every=2500",
         ],
         field: "von_mises",
     },
     DemoFamily {
         name: "plate-heat",
-        short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=5000", "training.validate_every=1000"],
-        full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=25000", "training.validate_every=2500"],
+        short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=2500", "training.validate_every=500"],
+        full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=10000", "training.validate_every=2500"],
         field: "temperature",
     },
 ];

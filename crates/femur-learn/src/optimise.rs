@@ -1,0 +1,163 @@
+//! Optimisers: from summed gradients to the next parameters.
+//!
+//! AdamW (Loshchilov and Hutter 2019) for everything, or Muon (Jordan et al. 2024) for the matrices within the network: its update is
+//! the momentum with all singular values set to about one, so no direction of a weight is left behind. It is scaled to the size that
+//! AdamW's updates have (Liu et al. 2025, "Muon is scalable for LLM training", eq. 4), so one learning rate serves both.
+
+use crate::config::{Optimiser, TrainingConfig};
+use crate::params::Params;
+use femur_solve::dense::{View, gemm_f32};
+use rayon::prelude::*;
+
+/// Decay of AdamW's first moments, and of its second ones.
+const ADAM: (f32, f32) = (0.9, 0.999);
+/// Decay of Muon's momentum.
+const MOMENTUM: f32 = 0.95;
+/// Smallest side of a matrix that Muon takes.
+const SMALLEST: usize = 8;
+
+/// Parameters with the optimiser's moments, in the same order. `second` of a matrix that Muon takes stays 0.
+pub(crate) struct Moments {
+    pub(crate) first: Vec<Vec<f32>>,
+    pub(crate) second: Vec<Vec<f32>>,
+}
+
+impl Moments {
+    pub(crate) fn zeros(params: &Params) -> Self {
+        let zeros = || params.list.iter().map(|p| vec![0.0; p.3.len()]).collect();
+        Moments { first: zeros(), second: zeros() }
+    }
+}
+
+/// Makes update number `step` (from 0); `gradients` are multiplied by `scale` first.
+pub(crate) fn update(params: &mut Params, moments: &mut Moments, gradients: &[Vec<f32>], scale: f32, t: &TrainingConfig, step: usize) {
+    let rate = t.rate(step) as f32;
+    let decay = 1.0 - rate * t.weight_decay as f32;
+    let rows = params.list.par_iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradients);
+    rows.for_each(|((((name, r, c, x), m), v), g)| {
+        if t.optimiser == Optimiser::Muon && is_hidden(name, *r, *c) {
+            muon(x, m, g, [*r, *c], scale, rate, decay);
+        } else {
+            // Biases and scales of norms are not decayed.
+            adamw(x, m, v, g, scale, rate, if *r > 1 { decay } else { 1.0 }, step);
+        }
+    });
+}
+
+/// Whether Muon takes a parameter: a matrix between hidden layers, not one that reads the inputs or makes the outputs.
+fn is_hidden(name: &str, rows: usize, columns: usize) -> bool {
+    rows.min(columns) >= SMALLEST && !name.starts_with("encode.") && !name.starts_with("decode.")
+}
+
+fn adamw(x: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], scale: f32, rate: f32, decay: f32, step: usize) {
+    let (b1, b2) = ADAM;
+    let k = (step + 1) as i32;
+    let (c1, c2) = (1.0 - b1.powi(k), 1.0 - b2.powi(k));
+    for (((x, m), v), g) in x.iter_mut().zip(m).zip(v).zip(g) {
+        let g = g * scale;
+        *m = b1 * *m + (1.0 - b1) * g;
+        *v = b2 * *v + (1.0 - b2) * g * g;
+        *x = *x * decay - rate * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
+    }
+}
+
+fn muon(x: &mut [f32], m: &mut [f32], g: &[f32], shape: [usize; 2], scale: f32, rate: f32, decay: f32) {
+    // Nesterov's look-ahead, as the authors do.
+    let mut look = Vec::with_capacity(g.len());
+    for (m, g) in m.iter_mut().zip(g) {
+        let g = g * scale;
+        *m = MOMENTUM * *m + (1.0 - MOMENTUM) * g;
+        look.push(MOMENTUM * *m + (1.0 - MOMENTUM) * g);
+    }
+    let direction = orthogonalise(&look, shape);
+    // The root mean square of an orthogonal matrix's entries is 1 / sqrt(longer side); AdamW's updates have about 0.2.
+    let size = 0.2 * (shape[0].max(shape[1]) as f32).sqrt();
+    for (x, d) in x.iter_mut().zip(direction) {
+        *x = *x * decay - rate * size * d;
+    }
+}
+
+/// A matrix with the singular vectors of `a` `[rows, columns]` and singular values near 1: five steps of the quintic Newton-Schulz
+/// iteration with the coefficients of Jordan et al. (2024), which leaves them between about 0.7 and 1.2.
+fn orthogonalise(a: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let norm = a.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    if norm == 0.0 || !norm.is_finite() {
+        return a.to_vec();
+    }
+    let mut x: Vec<f32> = a.iter().map(|v| (f64::from(*v) / norm) as f32).collect();
+    let wide = rows <= columns;
+    let n = rows.min(columns);
+    let (mut gram, mut poly) = (vec![0.0; n * n], vec![0.0; n * n]);
+    let mut next = vec![0.0; x.len()];
+    for _ in 0..5 {
+        let v = View::new(&x, rows, columns);
+        // The smaller of X X^T and X^T X.
+        if wide {
+            gemm_f32(&mut gram, n, v, v.t(), false)
+        } else {
+            gemm_f32(&mut gram, n, v.t(), v, false)
+        }
+        poly.iter_mut().zip(&gram).for_each(|(p, g)| *p = -4.775 * g);
+        let g = View::new(&gram, n, n);
+        let mut square = vec![0.0; n * n];
+        gemm_f32(&mut square, n, g, g, false);
+        poly.iter_mut().zip(&square).for_each(|(p, s)| *p += 2.0315 * s);
+        (0..n).for_each(|i| poly[i * n + i] += 3.4445);
+        let p = View::new(&poly, n, n);
+        if wide {
+            gemm_f32(&mut next, columns, p, v, false)
+        } else {
+            gemm_f32(&mut next, columns, v, p, false)
+        }
+        std::mem::swap(&mut x, &mut next);
+    }
+    x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn singular_values_become_about_one() {
+        for shape in [[12, 20], [20, 12], [16, 16]] {
+            let a: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i as f32 * 0.7).sin() * (1.0 + (i % 5) as f32)).collect();
+            let x = orthogonalise(&a, shape);
+            // Along any vector of the smaller side's space the length changes by no more than the singular values do.
+            let n = shape[0].min(shape[1]);
+            let mut gram = vec![0.0; n * n];
+            let v = View::new(&x, shape[0], shape[1]);
+            if shape[0] <= shape[1] {
+                gemm_f32(&mut gram, n, v, v.t(), false)
+            } else {
+                gemm_f32(&mut gram, n, v.t(), v, false)
+            }
+            let trace: f32 = (0..n).map(|i| gram[i * n + i]).sum();
+            assert!((0.5..1.5).contains(&(trace / n as f32)), "{shape:?}: {trace}");
+            let square: f32 = gram.iter().map(|g| g * g).sum();
+            assert!(square <= 1.5 * n as f32, "{shape:?}: the largest singular value is bounded: {square}");
+        }
+        assert_eq!(orthogonalise(&[0.0; 64], [8, 8]), vec![0.0; 64]);
+    }
+
+    #[test]
+    fn both_optimisers_find_a_minimum() {
+        // Least |X - target|^2 over a matrix and a bias.
+        for optimiser in [Optimiser::AdamW, Optimiser::Muon] {
+            let t = TrainingConfig { optimiser, steps: 400, learning_rate: 0.05, weight_decay: 0.0, ..TrainingConfig::for_tests() };
+            let mut params = Params::new(1);
+            params.weight("step.0.weight", 8, 12, 1.0);
+            params.row("step.0.bias", 12, 0.0);
+            let target: Vec<Vec<f32>> = params.list.iter().map(|p| (0..p.3.len()).map(|i| (i as f32 * 0.3).cos()).collect()).collect();
+            let mut moments = Moments::zeros(&params);
+            for step in 0..t.steps {
+                let g: Vec<Vec<f32>> =
+                    params.list.iter().zip(&target).map(|(p, t)| p.3.iter().zip(t).map(|(x, t)| 2.0 * (x - t)).collect()).collect();
+                update(&mut params, &mut moments, &g, 1.0, &t, step);
+            }
+            for (p, t) in params.list.iter().zip(&target) {
+                assert!(p.3.iter().zip(t).all(|(x, t)| (x - t).abs() < 0.02), "{optimiser:?} {}", p.0);
+            }
+        }
+    }
+}
