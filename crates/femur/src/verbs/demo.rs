@@ -39,15 +39,15 @@ const FAMILIES: &[DemoFamily] = &[
             "samples.valid=16",
             "samples.test=60",
             "samples.variants=1",
-            "training.steps=20000",
-            "training.validate_every=2500",
+            "training.steps=15000",
+            "training.validate_every=1500",
         ],
         field: "von_mises",
     },
     DemoFamily {
         name: "plate-heat",
         short: &["samples.train=160", "samples.valid=4", "samples.test=40", "training.steps=2500", "training.validate_every=500"],
-        full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=10000", "training.validate_every=2500"],
+        full: &["samples.train=200", "samples.valid=6", "samples.test=40", "training.steps=6000", "training.validate_every=1500"],
         field: "temperature",
     },
 ];
@@ -67,7 +67,7 @@ pub fn run(output: &Path, full: bool, set: &[String], context: &Context) -> Resu
     let data = ReportData {
         title: "Femur demo".into(),
         notes: vec![format!(
-            "`femur demo{}` took {} on {} threads.",
+            "femur demo{} took {} on {} threads.",
             if full { " --full" } else { "" },
             duration(start.elapsed().as_secs_f64()),
             context.threads

@@ -79,7 +79,9 @@ pub fn evaluate(from: &Path, data: &Path, split: &str) -> Result<FamilyEvaluatio
     let truths: Vec<&Trajectory> = pairs.iter().map(|(t, _)| t).collect();
     for (name, predictions) in baselines::all(&train, &truths) {
         let pairs: Vec<(&Trajectory, &Trajectory)> = truths.iter().copied().zip(predictions.iter()).collect();
-        evaluation.baselines.insert(name, metrics::evaluate(&pairs).test);
+        let mut test = metrics::evaluate(&pairs).test;
+        test.retain(|field, _| evaluation.test.contains_key(field));
+        evaluation.baselines.insert(name, test);
     }
     Ok(evaluation)
 }
