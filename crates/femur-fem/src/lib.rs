@@ -7,6 +7,7 @@ pub mod error_norms;
 pub mod facets;
 pub mod quadrature;
 pub mod recovery;
+pub mod space;
 pub mod values;
 
 pub use assemble::Assembler;
@@ -14,4 +15,5 @@ pub use constraints::Constraints;
 pub use element::ReferenceElement;
 pub use facets::FacetPoint;
 pub use quadrature::Quadrature;
+pub use space::{FieldSpace, FreeSystem, MixedSpace};
 pub use values::{CellGeometry, Tabulation};

@@ -1,8 +1,8 @@
 //! Quadrature rules on the reference cells.
 //!
 //! Lines, quadrilaterals, hexahedra: products of Gauss-Legendre rules. Triangles and tetrahedra: symmetric rules of degree 1
-//! and 2 (and 4 on triangles: Dunavant 1985, table of degree 4), above that conical products of Gauss-Legendre rules (Stroud
-//! 1971, ch. 2.4), which have positive weights at any degree.
+//! and 2, on triangles of degree 4 (Dunavant 1985), of degree 5 with 7 points (Radon 1948) and 14 (Walkington 2000); else conical
+//! products of Gauss-Legendre rules (Stroud 1971, ch. 2.4), which have positive weights at any degree.
 
 use femur_mesh::CellKind;
 
@@ -129,6 +129,16 @@ fn triangle(rule: &mut Quadrature) {
                 }
             }
         }
+        5 => {
+            let root = 15.0_f64.sqrt();
+            rule.push([1.0 / 3.0, 1.0 / 3.0, 0.0], 9.0 / 80.0);
+            for (a, w) in [((6.0 - root) / 21.0, (155.0 - root) / 2400.0), ((6.0 + root) / 21.0, (155.0 + root) / 2400.0)] {
+                let b = 1.0 - 2.0 * a;
+                for (x, y) in [(a, a), (b, a), (a, b)] {
+                    rule.push([x, y, 0.0], w);
+                }
+            }
+        }
         degree => {
             // x = r, y = s (1 - r); the Jacobian 1 - r raises the degree in r by one.
             for &(r, v) in &unit_gauss(degree + 1) {
@@ -147,6 +157,19 @@ fn tetrahedron(rule: &mut Quadrature) {
             let (a, b) = ((5.0 - 5.0_f64.sqrt()) / 20.0, (5.0 + 3.0 * 5.0_f64.sqrt()) / 20.0);
             for p in [[a, a, a], [b, a, a], [a, b, a], [a, a, b]] {
                 rule.push(p, 1.0 / 24.0);
+            }
+        }
+        5 => {
+            for (a, w) in [(0.310_885_919_263_300_6, 0.018_781_320_953_002_642), (0.092_735_250_310_891_23, 0.012_248_840_519_393_658)] {
+                let b = 1.0 - 3.0 * a;
+                for p in [[a, a, a], [b, a, a], [a, b, a], [a, a, b]] {
+                    rule.push(p, w);
+                }
+            }
+            let (a, w) = (0.045_503_704_125_649_65, 0.007_091_003_462_846_911);
+            let b = 0.5 - a;
+            for p in [[a, a, b], [a, b, a], [b, a, a], [a, b, b], [b, a, b], [b, b, a]] {
+                rule.push(p, w);
             }
         }
         degree => {

@@ -51,6 +51,23 @@ impl ReferenceElement {
         }
     }
 
+    /// Second derivatives of the shape functions with respect to the reference coordinates at `xi`, `[num_nodes]`: central differences
+    /// of the gradients, which are exact since those are quadratic at most in each coordinate (but on the rational pyramid).
+    pub fn hessians(&self, xi: [f64; 3], out: &mut [[[f64; 3]; 3]]) {
+        const STEP: f64 = 0.25;
+        let n = self.num_nodes();
+        let (mut plus, mut minus) = (vec![[0.0; 3]; n], vec![[0.0; 3]; n]);
+        out.fill([[0.0; 3]; 3]);
+        for t in 0..self.kind.dim() {
+            let shifted = |by: f64| std::array::from_fn(|d| if d == t { xi[d] + by } else { xi[d] });
+            self.gradients(shifted(STEP), &mut plus);
+            self.gradients(shifted(-STEP), &mut minus);
+            for a in 0..n {
+                (0..3).for_each(|s| out[a][s][t] = (plus[a][s] - minus[a][s]) / (2.0 * STEP));
+            }
+        }
+    }
+
     /// The centre of the reference cell.
     pub fn centre(&self) -> [f64; 3] {
         let vertices = &self.nodes[..self.kind.num_vertices()];

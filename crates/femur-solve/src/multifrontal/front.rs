@@ -1,0 +1,164 @@
+//! One dense front, and the factors that fronts leave behind.
+
+use super::FactorSize;
+use super::tree::Supernode;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
+use faer::linalg::matmul::matmul;
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place};
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, MatMut, Par};
+
+/// Pivots of the scaled matrix below this are raised to it.
+const TINY: f64 = 1e-9;
+
+/// Both factors, supernode after supernode: `[m, ns]` by columns (L11 and U11 in one square, L21 below), then U12 transposed
+/// `[m - ns, ns]` by columns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Factors {
+    values: Vec<f64>,
+    /// Order of the rows of each front's square.
+    pivots: Vec<u32>,
+    largest: usize,
+    raised: usize,
+}
+
+impl Factors {
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+        self.pivots.clear();
+        (self.largest, self.raised) = (0, 0);
+    }
+
+    pub(super) fn size(&self) -> FactorSize {
+        FactorSize { nonzeros: self.values.len(), largest_front: self.largest, raised: self.raised }
+    }
+
+    /// Solves in place for a vector in the order of elimination.
+    pub(super) fn solve(&self, supernodes: &[Supernode], x: &mut [f64]) {
+        let mut starts = Vec::with_capacity(supernodes.len());
+        let mut at = 0;
+        let mut work = Vec::new();
+        for node in supernodes {
+            starts.push(at);
+            let (ns, nr) = (node.end - node.first, node.rows.len());
+            let lower = &self.values[at..at + (ns + nr) * ns];
+            at += (ns + 2 * nr) * ns;
+            work.clear();
+            work.extend(self.pivots[node.first..node.end].iter().map(|&p| x[node.first + p as usize]));
+            work.resize(ns + nr, 0.0);
+            forward(lower, ns, &mut work);
+            x[node.first..node.end].copy_from_slice(&work[..ns]);
+            node.rows.iter().zip(&work[ns..]).for_each(|(&r, w)| x[r as usize] += w);
+        }
+        for (node, &at) in supernodes.iter().zip(&starts).rev() {
+            let (ns, nr) = (node.end - node.first, node.rows.len());
+            let m = ns + nr;
+            let (square, upper) = (&self.values[at..at + m * ns], &self.values[at + m * ns..at + (m + nr) * ns]);
+            work.clear();
+            work.extend(node.rows.iter().map(|&r| x[r as usize]));
+            let pivots = &mut x[node.first..node.end];
+            for j in (0..ns).rev() {
+                pivots[j] -= dot(&upper[j * nr..(j + 1) * nr], &work);
+            }
+            for j in (0..ns).rev() {
+                let column = &square[j * m..j * m + j + 1];
+                let v = pivots[j] / column[j];
+                pivots[j] = v;
+                pivots[..j].iter_mut().zip(column).for_each(|(p, l)| *p -= v * l);
+            }
+        }
+    }
+}
+
+/// Unit lower triangle, and minus the rest of the columns times the result, into `[ns + nr]`.
+fn forward(lower: &[f64], ns: usize, work: &mut [f64]) {
+    let m = work.len();
+    for j in 0..ns {
+        let v = work[j];
+        let column = &lower[j * m + j + 1..(j + 1) * m];
+        work[j + 1..].iter_mut().zip(column).for_each(|(w, l)| *w -= v * l);
+    }
+}
+
+/// A sum in eight lanes, so that it runs on vector registers; the order is fixed.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (mut a8, mut b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let mut lanes = [0.0; 8];
+    for (a, b) in (&mut a8).zip(&mut b8) {
+        for k in 0..8 {
+            lanes[k] += a[k] * b[k];
+        }
+    }
+    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// Eliminates the first `ns` unknowns of a front `[m, m]` by columns; the rest of it becomes the Schur complement. The number of the
+/// pivot is the error where it is not finite.
+pub(super) fn factor_front(front: &mut [f64], m: usize, ns: usize, out: &mut Factors) -> Result<(), usize> {
+    out.largest = out.largest.max(m);
+    let square: Vec<f64> = (0..ns).flat_map(|j| front[j * m..j * m + ns].iter().copied()).collect();
+    let mut pivots = vec![0u32; ns];
+    let f = MatMut::from_column_major_slice_mut(front, m, m);
+    let (left, right) = f.split_at_col_mut(ns);
+    let (mut f11, mut f21) = left.split_at_row_mut(ns);
+    let (mut f12, mut f22) = right.split_at_row_mut(ns);
+    let mut inverse = vec![0u32; ns];
+    let mut work = MemBuffer::new(lu_in_place_scratch::<u32, f64>(ns, ns, Par::Seq, Default::default()));
+    lu_in_place(f11.rb_mut(), &mut pivots, &mut inverse, Par::Seq, MemStack::new(&mut work), Default::default());
+    let poor = (0..ns).any(|j| f11[(j, j)].is_nan() || f11[(j, j)].abs() < TINY);
+    if poor {
+        let mut again = square;
+        out.raised += factor_raising(&mut again, ns, &mut pivots)?;
+        for j in 0..ns {
+            for i in 0..ns {
+                f11[(i, j)] = again[j * ns + i];
+            }
+        }
+    }
+    let mut column = vec![0.0; ns];
+    for j in 0..f12.ncols() {
+        (0..ns).for_each(|i| column[i] = f12[(pivots[i] as usize, j)]);
+        (0..ns).for_each(|i| f12[(i, j)] = column[i]);
+    }
+    solve_unit_lower_triangular_in_place(f11.rb(), f12.rb_mut(), Par::Seq);
+    solve_lower_triangular_in_place(f11.rb().transpose(), f21.rb_mut().transpose_mut(), Par::Seq);
+    matmul(f22.rb_mut(), Accum::Add, f21.rb(), f12.rb(), -1.0, Par::Seq);
+    out.pivots.extend_from_slice(&pivots);
+    let f12_by_pivots = (0..ns).flat_map(|i| (0..m - ns).map(move |j| (i, j)));
+    let upper: Vec<f64> = f12_by_pivots.map(|(i, j)| f12[(i, j)]).collect();
+    for j in 0..ns {
+        out.values.extend_from_slice(&front[j * m..(j + 1) * m]);
+    }
+    out.values.extend(upper);
+    Ok(())
+}
+
+/// LU with row exchanges of a square by columns, pivots below [`TINY`] raised; returns how many were.
+fn factor_raising(a: &mut [f64], n: usize, pivots: &mut [u32]) -> Result<usize, usize> {
+    let mut raised = 0;
+    pivots.iter_mut().enumerate().for_each(|(i, p)| *p = i as u32);
+    for k in 0..n {
+        let best = (k..n).max_by(|&i, &j| a[k * n + i].abs().total_cmp(&a[k * n + j].abs())).unwrap_or(k);
+        if best != k {
+            (0..n).for_each(|j| a.swap(j * n + k, j * n + best));
+            pivots.swap(k, best);
+        }
+        let mut pivot = a[k * n + k];
+        if !pivot.is_finite() {
+            return Err(k);
+        }
+        if pivot.abs() < TINY {
+            pivot = if pivot < 0.0 { -TINY } else { TINY };
+            a[k * n + k] = pivot;
+            raised += 1;
+        }
+        (k + 1..n).for_each(|i| a[k * n + i] /= pivot);
+        for j in k + 1..n {
+            let v = a[j * n + k];
+            (k + 1..n).for_each(|i| a[j * n + i] -= a[k * n + i] * v);
+        }
+    }
+    Ok(raised)
+}
