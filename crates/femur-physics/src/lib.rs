@@ -1,10 +1,12 @@
 //! One file per physics, and the list of them.
 
+pub mod advection_diffusion;
 pub mod elasticity;
 pub mod error;
 pub mod heat;
 mod linear;
 mod material;
+pub mod navier_stokes;
 
 pub use error::PhysicsError;
 
@@ -41,4 +43,5 @@ pub trait Physics: Sync {
 }
 
 /// Every physics.
-pub static PHYSICS: &[&dyn Physics] = &[&elasticity::LinearElasticity, &heat::Heat];
+pub static PHYSICS: &[&dyn Physics] =
+    &[&elasticity::LinearElasticity, &heat::Heat, &navier_stokes::NavierStokes, &advection_diffusion::AdvectionDiffusion];
