@@ -21,7 +21,7 @@ const STUDIES: &[Study] = &[
     Study {
         template: "plate-hole",
         data: &["samples.train=300", "samples.valid=10", "samples.test=48", "samples.variants=1"],
-        training: &["training.steps=2000", "training.validate_every=1000"],
+        training: &["training.steps=1000", "training.validate_every=500"],
         field: "von_mises",
         rows: &[
             ("the recipe: LTLTLTL, all features, Muon", &[]),
@@ -50,7 +50,7 @@ const STUDIES: &[Study] = &[
     Study {
         template: "plate-heat",
         data: &["samples.train=160", "samples.valid=4", "samples.test=40"],
-        training: &["training.steps=2000", "training.validate_every=1000"],
+        training: &["training.steps=1000", "training.validate_every=500"],
         field: "temperature_rise",
         rows: &[
             ("the recipe: LTLTLTL, all features, Muon", &[]),

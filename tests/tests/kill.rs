@@ -49,8 +49,11 @@ fn killed_runs_resume_to_the_same_bytes() {
     ];
     femur_ok(at, &[&["train", "data", "-o", "whole"], &options[..]].concat());
     let killed = [&["train", "data", "-o", "killed", "--resume"], &options[..]].concat();
-    for ms in [100, 300, 500] {
-        kill_after(at, &killed, ms);
+    // Twenty moments, spread by a linear congruential generator.
+    let mut ms = 77u64;
+    for _ in 0..20 {
+        ms = (ms * 1_103_515_245 + 12_345) % (1 << 31);
+        kill_after(at, &killed, 50 + ms % 450);
     }
     femur_ok(at, &killed);
     let model = |run: &str| std::fs::read(at.join(run).join("model.safetensors")).unwrap();

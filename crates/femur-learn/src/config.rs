@@ -4,6 +4,8 @@ use crate::LearnError;
 use femur_sim::case::{Case, Table};
 use femur_sim::{Coordinates, LearningTask};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 
 /// Most farthest-point nodes of `[learning] long_range`.
 pub(crate) const MOST_CENTERS: usize = 1024;
@@ -71,6 +73,15 @@ pub struct TrainingConfig {
     pub validate_every: usize,
     /// Seed of first weights, order and noise.
     pub seed: u64,
+    /// Stop after so many validations without a better one; 0 for never.
+    pub patience: usize,
+    /// Blocks of the network that stay as they are: `encode`, `step.0` ...
+    pub freeze: Vec<String>,
+    /// Model file to start from.
+    #[serde(skip)]
+    pub from: Option<PathBuf>,
+    /// Hash of that file: a path would differ between equal runs.
+    pub from_sha256: Option<String>,
     /// Stop (resumable) after so many seconds; 0 for never.
     #[serde(skip)]
     pub time_limit: f64,
@@ -164,6 +175,7 @@ impl ModelConfig {
 impl TrainingConfig {
     /// Reads `[training]`.
     pub fn from_table(t: &Table, seed: u64) -> Result<Self, LearnError> {
+        let from = t.opt_string("from")?.map(model_path);
         let optimiser = Optimiser::ALL[t.choice_or("optimiser", &Optimiser::ALL.map(|o| o.1), 0)?].0;
         let config = TrainingConfig {
             steps: t.usize_or("steps", 5_000)?,
@@ -176,6 +188,10 @@ impl TrainingConfig {
             checkpoint_every: t.usize_or("checkpoint_every", 500)?,
             validate_every: t.usize_or("validate_every", 500)?,
             seed: t.usize_or("seed", seed as usize)? as u64,
+            patience: t.usize_or("patience", 0)?,
+            freeze: if t.has("freeze") { t.strings("freeze")? } else { Vec::new() },
+            from: from.clone(),
+            from_sha256: from.map(|path| hash(&path)).transpose()?,
             time_limit: t.f64_or("time_limit", 0.0)?,
         };
         if config.steps == 0 || config.batch == 0 || config.checkpoint_every == 0 || config.validate_every == 0 {
@@ -200,6 +216,10 @@ impl TrainingConfig {
             checkpoint_every: 100,
             validate_every: 100,
             seed: 0,
+            patience: 0,
+            freeze: Vec::new(),
+            from: None,
+            from_sha256: None,
             time_limit: 0.0,
         }
     }
@@ -214,4 +234,15 @@ impl TrainingConfig {
         let part = (s - warmup) / (self.steps as f64 - warmup).max(1.0);
         0.5 * self.learning_rate * (1.0 + (std::f64::consts::PI * part.min(1.0)).cos())
     }
+}
+
+/// A model file, or that of the directory of a run.
+fn model_path(name: String) -> PathBuf {
+    let path = PathBuf::from(name);
+    if path.is_dir() { path.join("model.safetensors") } else { path }
+}
+
+fn hash(path: &Path) -> Result<String, LearnError> {
+    let bytes = std::fs::read(path).map_err(LearnError::io(path, "read"))?;
+    Ok(Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect())
 }

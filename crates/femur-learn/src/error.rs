@@ -40,13 +40,17 @@ pub enum LearnError {
         /// What to do.
         hint: String,
     },
-    /// The loss is not a number.
-    #[error("the loss is {loss} at step {step}\n  hint: lower [training] learning_rate; femur verify-data looks for NaN in the dataset")]
+    /// The loss or its gradient is not a number.
+    #[error("{}\n  hint: lower [training] learning_rate", diverged(*step, *loss, example, field.as_deref()))]
     Diverged {
         /// Step.
         step: usize,
         /// Loss.
         loss: f64,
+        /// Training example; empty where the sum over a batch is to blame.
+        example: String,
+        /// First field that is not finite in the prediction.
+        field: Option<String>,
     },
     /// Ctrl-C.
     #[error("interrupted: go on with --resume")]
@@ -62,4 +66,18 @@ impl LearnError {
     pub(crate) fn file(path: &Path, what: impl Into<String>) -> LearnError {
         LearnError::File { path: path.into(), what: what.into() }
     }
+}
+
+fn diverged(step: usize, loss: f64, example: &str, field: Option<&str>) -> String {
+    let mut text = format!("training diverged at step {step}: the loss is {loss}");
+    if loss.is_finite() {
+        text += ", its gradient is not";
+    }
+    if !example.is_empty() {
+        text += &format!(" on {example}");
+    }
+    if let Some(field) = field {
+        text += &format!(", `{field}` is not finite in the prediction");
+    }
+    text
 }

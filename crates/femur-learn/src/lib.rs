@@ -2,6 +2,7 @@
 //!
 //! Only `tape.rs` and `real.rs` name dfdx: replacing it touches these two files.
 
+mod checkpoint;
 mod config;
 mod error;
 mod features;

@@ -16,7 +16,19 @@ const MOMENTUM: f32 = 0.95;
 /// Smallest side of a matrix that Muon takes.
 const SMALLEST: usize = 8;
 
-/// Parameters with the optimiser's moments, in the same order. `second` of a matrix that Muon takes stays 0.
+/// One update.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    /// Number of the update, from 0.
+    pub(crate) number: usize,
+    /// Learning rate.
+    pub(crate) rate: f64,
+    /// What gradients are multiplied by.
+    pub(crate) scale: f32,
+}
+
+/// The optimiser's moments, in the order of the parameters. `second` of a matrix that Muon takes stays 0.
+#[derive(Clone)]
 pub(crate) struct Moments {
     pub(crate) first: Vec<Vec<f32>>,
     pub(crate) second: Vec<Vec<f32>>,
@@ -29,17 +41,17 @@ impl Moments {
     }
 }
 
-/// Makes update number `step` (from 0); `gradients` are multiplied by `scale` first.
-pub(crate) fn update(params: &mut Params, moments: &mut Moments, gradients: &[Vec<f32>], scale: f32, t: &TrainingConfig, step: usize) {
-    let rate = t.rate(step) as f32;
+/// Makes an update of the parameters that are not frozen.
+pub(crate) fn update(params: &mut Params, moments: &mut Moments, gradients: &[Vec<f32>], frozen: &[bool], step: Step, t: &TrainingConfig) {
+    let (rate, scale) = (step.rate as f32, step.scale);
     let decay = 1.0 - rate * t.weight_decay as f32;
-    let rows = params.list.par_iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradients);
-    rows.for_each(|((((name, r, c, x), m), v), g)| {
+    let rows = params.list.par_iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradients).zip(frozen);
+    rows.filter(|(_, frozen)| !**frozen).for_each(|(((((name, r, c, x), m), v), g), _)| {
         if t.optimiser == Optimiser::Muon && is_hidden(name, *r, *c) {
             muon(x, m, g, [*r, *c], scale, rate, decay);
         } else {
             // Biases and scales of norms are not decayed.
-            adamw(x, m, v, g, scale, rate, if *r > 1 { decay } else { 1.0 }, step);
+            adamw(x, m, v, g, scale, rate, if *r > 1 { decay } else { 1.0 }, step.number);
         }
     });
 }
@@ -121,9 +133,8 @@ mod tests {
     #[test]
     fn singular_values_become_about_one() {
         for shape in [[12, 20], [20, 12], [16, 16]] {
-            let a: Vec<f32> = (0..shape[0] * shape[1]).map(|i| (i as f32 * 0.7).sin() * (1.0 + (i % 5) as f32)).collect();
+            let a: Vec<f32> = (0..shape[0] * shape[1]).map(|i| ((i * i * 7919 + i * 104_729) % 1009) as f32 / 500.0 - 1.0).collect();
             let x = orthogonalise(&a, shape);
-            // Along any vector of the smaller side's space the length changes by no more than the singular values do.
             let n = shape[0].min(shape[1]);
             let mut gram = vec![0.0; n * n];
             let v = View::new(&x, shape[0], shape[1]);
@@ -133,9 +144,10 @@ mod tests {
                 gemm_f32(&mut gram, n, v.t(), v, false)
             }
             let trace: f32 = (0..n).map(|i| gram[i * n + i]).sum();
-            assert!((0.5..1.5).contains(&(trace / n as f32)), "{shape:?}: {trace}");
+            // Mean of the squared singular values, and of their fourth powers.
+            assert!((0.5..1.4).contains(&(trace / n as f32)), "{shape:?}: {trace}");
             let square: f32 = gram.iter().map(|g| g * g).sum();
-            assert!(square <= 1.5 * n as f32, "{shape:?}: the largest singular value is bounded: {square}");
+            assert!(square < 2.0 * n as f32, "{shape:?}: {square}");
         }
         assert_eq!(orthogonalise(&[0.0; 64], [8, 8]), vec![0.0; 64]);
     }
@@ -153,7 +165,7 @@ mod tests {
             for step in 0..t.steps {
                 let g: Vec<Vec<f32>> =
                     params.list.iter().zip(&target).map(|(p, t)| p.3.iter().zip(t).map(|(x, t)| 2.0 * (x - t)).collect()).collect();
-                update(&mut params, &mut moments, &g, 1.0, &t, step);
+                update(&mut params, &mut moments, &g, &[false; 2], Step { number: step, rate: t.rate(step), scale: 1.0 }, &t);
             }
             for (p, t) in params.list.iter().zip(&target) {
                 assert!(p.3.iter().zip(t).all(|(x, t)| (x - t).abs() < 0.02), "{optimiser:?} {}", p.0);

@@ -20,6 +20,8 @@ pub(crate) type Sample = (Dynamic, Vec<f32>, Vec<f32>);
 
 /// A trajectory with what does not change over its steps.
 pub(crate) struct Example {
+    /// What to call it in messages.
+    pub(crate) name: String,
     pub(crate) truth: Trajectory,
     pub(crate) graph: StaticGraph,
     /// Weight of each node in the loss.
@@ -27,10 +29,17 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    pub(crate) fn new(plan: &Plan, truth: Trajectory) -> Result<Self, LearnError> {
+    pub(crate) fn new(name: String, plan: &Plan, truth: Trajectory) -> Result<Self, LearnError> {
+        for target in &plan.task.targets {
+            let of = |f: &[Field]| f.iter().any(|f| f.name == target.field && f.values.iter().any(|v| !v.is_finite()));
+            if truth.states.iter().any(|s| of(&s.fields)) || truth.unit_responses.iter().any(|r| r.steps.iter().any(|f| of(f))) {
+                let what = format!("{name}: `{}` holds NaN or infinite values", target.field);
+                return Err(LearnError::Mismatch { what, hint: "femur verify-data names the file; leave it out or make it again".into() });
+            }
+        }
         let graph = StaticGraph::new(&plan.task, &truth.setup)?;
         let node_weight = truth.setup.regular_nodes().into_iter().map(|r| if r { 1.0 } else { SINGULAR_WEIGHT }).collect();
-        Ok(Example { truth, graph, node_weight })
+        Ok(Example { name, truth, graph, node_weight })
     }
 
     /// Steps that can be learnt from.

@@ -54,6 +54,22 @@ impl Header {
         self.plan.task.linear_in.len().max(1)
     }
 
+    /// Takes over the normalisers of the model that a training starts from, so that its weights mean the same.
+    pub(crate) fn continue_from(&mut self, old: &Header) -> Result<(), LearnError> {
+        let (new, before) = (&self.plan.task, &old.plan.task);
+        let reads = |t: &LearningTask| {
+            let (inputs, tags) = (t.inputs.clone(), t.distance_tags.clone());
+            (t.dim, inputs, tags, t.linear_in.clone(), t.coordinates, t.long_range > 0, t.input_means, t.units.clone())
+        };
+        if new.targets != before.targets || reads(new) != reads(before) {
+            let what = "the model to start from reads or predicts other fields than this dataset has".to_string();
+            return Err(LearnError::Mismatch { what, hint: "start from a model of the same kind of cases".into() });
+        }
+        (self.inputs, self.edges, self.outputs) = (old.inputs.clone(), old.edges.clone(), old.outputs.clone());
+        self.spread.clone_from(&old.spread);
+        Ok(())
+    }
+
     pub(crate) fn widths(&self) -> Widths {
         widths(&self.plan.task)
     }
@@ -250,6 +266,12 @@ impl Surrogate {
             graph: graph.graph.clone(),
         };
         self.model.forward(&self.header.plan.model, vars, &input, recorder)
+    }
+
+    /// The first field that is not finite in the network's output.
+    pub(crate) fn not_finite(&self, out: &[f32]) -> Option<String> {
+        let column = out.iter().position(|v| !v.is_finite())? % (self.header.components() * self.header.channels());
+        self.task().targets.iter().flat_map(|t| t.components.iter().map(move |_| &t.field)).cycle().nth(column).cloned()
     }
 
     /// What the first step of a rollout is fed with.

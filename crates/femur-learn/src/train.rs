@@ -1,11 +1,12 @@
 //! The training loop: emits events, writes checkpoints, resumes to the same bytes.
 
+use crate::checkpoint::{Progress, State, last_checkpoint, write_checkpoint};
 use crate::config::Plan;
 use crate::model_file;
-use crate::optimise::{self, Moments};
+use crate::optimise::{self, Step};
 use crate::params::{Params, Vars, unit};
 use crate::sample::{Example, measure};
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
 use crate::{LearnError, models};
 use femur_dataset::Dataset;
@@ -13,7 +14,6 @@ use femur_sim::Trajectory;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,27 +113,8 @@ pub struct TrainSummary {
     pub seconds: f64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Progress {
-    step: usize,
-    best_step: usize,
-    best: Option<f64>,
-    plan: Plan,
-    data_sha256: String,
-}
-
-/// Everything that a checkpoint holds.
-struct State {
-    params: Params,
-    moments: Moments,
-    best: Params,
-    progress: Progress,
-}
-
 /// Steps between rows of metrics.csv.
 const REPORT_EVERY: usize = 50;
-/// Checkpoints kept.
-const KEEP: usize = 2;
 /// Columns of metrics.csv.
 const COLUMNS: &str = "step,loss,valid_rollout_rmse,lr,steps_per_s,elapsed_s\n";
 
@@ -151,6 +132,13 @@ pub fn train(
         let what = format!("{} is not empty", out.display());
         return Err(LearnError::Mismatch { what, hint: "go on with --resume, or name another directory".into() });
     }
+    let base = warm_start(plan)?;
+    let mut plan = plan.clone();
+    if let Some((old, _)) = &base {
+        // What is read from the data must mean the same to the weights.
+        plan.task.distance_scale = old.plan.task.distance_scale;
+    }
+    let plan = &plan;
     let checkpoints = out.join("checkpoints");
     std::fs::create_dir_all(&checkpoints).map_err(LearnError::io(&checkpoints, "make"))?;
     let data_sha256 = data.data_sha256();
@@ -166,28 +154,35 @@ pub fn train(
         None => None,
     };
     if let Some(s) = &state
-        && s.progress.step >= plan.training.steps
+        && s.progress.finished
         && out.join("model.safetensors").exists()
     {
-        return Ok(summary(&s.progress, plan, true, start));
+        return Ok(summary(&s.progress, true, start));
     }
     let load = |split: &str| -> Result<Vec<Example>, LearnError> {
-        data.trajectories(split)?.into_par_iter().map(|t| Example::new(plan, t)).collect()
+        let trajectories = data.trajectories(split)?.into_par_iter().enumerate();
+        trajectories.map(|(k, t)| Example::new(format!("{split} trajectory {k}"), plan, t)).collect()
     };
     let (train, valid) = (load("train")?, load("valid")?);
     if train.is_empty() {
         let hint = "raise [samples] train and generate again with --resume".into();
         return Err(LearnError::Mismatch { what: "there is no training trajectory".into(), hint });
     }
-    let header = Arc::new(measure(plan, &train, data_sha256.clone())?);
-    let model = models::find(&plan.model.kind)?;
-    let mut state = state.take().unwrap_or_else(|| {
-        let mut params = Params::new(plan.training.seed);
-        model.init(header.widths(), &plan.model, &mut params);
-        let progress =
-            Progress { step: 0, best_step: 0, best: None, plan: Plan { training: comparable(plan), ..plan.clone() }, data_sha256 };
-        State { best: params.clone(), moments: Moments::zeros(&params), params, progress }
-    });
+    let mut header = measure(plan, &train, data_sha256.clone())?;
+    if let Some((old, _)) = &base {
+        header.continue_from(old)?;
+    }
+    let header = Arc::new(header);
+    let mut state = match state.take() {
+        Some(state) => state,
+        None => {
+            let mut params = Params::new(plan.training.seed);
+            models::find(&plan.model.kind)?.init(header.widths(), &plan.model, &mut params);
+            let params = base.map_or(params, |(_, old)| old);
+            State::new(params, Plan { training: comparable(plan), ..plan.clone() }, data_sha256)
+        }
+    };
+    let frozen = frozen(&plan.training, &state.params)?;
     let surrogate = Surrogate::new(header.clone(), &state.params)?;
     let mut csv = cut_metrics(&out.join("metrics.csv"), state.progress.step)?;
     observer.on_event(&TrainEvent::Started {
@@ -197,6 +192,8 @@ pub fn train(
         steps: plan.training.steps,
     });
     let (first_step, mut losses) = (state.progress.step, Vec::new());
+    let first = state.clone();
+    let mut stopped_early = false;
     let finish = |state: &State, csv: &str| -> Result<(), LearnError> {
         write_text(&out.join("metrics.csv"), csv)?;
         write_checkpoint(&checkpoints, state)?;
@@ -211,14 +208,28 @@ pub fn train(
                 return Err(LearnError::Interrupted);
             }
             observer.on_event(&TrainEvent::Note("the time limit is reached: go on with --resume".into()));
-            return Ok(summary(&state.progress, plan, false, start));
+            return Ok(summary(&state.progress, false, start));
         }
         let step = state.progress.step;
-        let loss = update(&surrogate, plan, &train, &mut state)?;
+        let loss = match update(&surrogate, plan, &train, &frozen, &mut state) {
+            // Once: back to what is on disk, with half the rate; a resumed run does the same.
+            Err(e @ LearnError::Diverged { .. }) if state.progress.rate_factor == 1.0 => {
+                state = match last_checkpoint(&checkpoints)? {
+                    Some(state) => state,
+                    None => first.clone(),
+                };
+                state.progress.rate_factor = 0.5;
+                losses.clear();
+                csv = cut_metrics(&out.join("metrics.csv"), state.progress.step)?;
+                observer.on_event(&TrainEvent::Note(format!("{e}\nback to step {} with half the learning rate", state.progress.step)));
+                continue;
+            }
+            result => result?,
+        };
         losses.push(loss);
         state.progress.step = step + 1;
         let done = state.progress.step;
-        let last = done == plan.training.steps;
+        let mut last = done == plan.training.steps;
         let mut valid_text = String::new();
         if done % plan.training.validate_every == 0 || last {
             let rmse = validate(&surrogate, &state.params.vars(), &valid, loss)?;
@@ -229,13 +240,16 @@ pub fn train(
             }
             valid_text = format!("{rmse:.6e}");
             observer.on_event(&TrainEvent::Validated { step: done, rollout_rmse: rmse, best });
+            let idle = (done - state.progress.best_step) / plan.training.validate_every;
+            stopped_early = plan.training.patience > 0 && idle >= plan.training.patience && !last;
+            last |= stopped_early;
         }
         if done % REPORT_EVERY == 0 || last || !valid_text.is_empty() {
             let elapsed = start.elapsed().as_secs_f64();
             let steps_per_s = (done - first_step) as f64 / elapsed;
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             losses.clear();
-            let lr = plan.training.rate(step);
+            let lr = plan.training.rate(step) * state.progress.rate_factor;
             let _ = writeln!(csv, "{done},{mean:.6e},{valid_text},{lr:.4e},{steps_per_s:.2},{elapsed:.1}");
             let seconds_left = (plan.training.steps - done) as f64 / steps_per_s;
             observer.on_event(&TrainEvent::Step { step: done, steps: plan.training.steps, loss: mean, lr, steps_per_s, seconds_left });
@@ -246,7 +260,13 @@ pub fn train(
             model_file::write(&out.join("model.safetensors"), &header, &state.best)?;
             observer.on_event(&TrainEvent::Checkpoint { step: done, path });
         }
+        if stopped_early {
+            let text = format!("stopped early: no better validation error since step {}", state.progress.best_step);
+            observer.on_event(&TrainEvent::Note(text));
+            break;
+        }
     }
+    state.progress.finished = true;
     finish(&state, &csv)?;
     let run = serde_json::json!({
         "femur_version": env!("CARGO_PKG_VERSION"), "seconds": start.elapsed().as_secs_f64(), "threads": rayon::current_num_threads(),
@@ -254,27 +274,52 @@ pub fn train(
         "parameters": state.params.count(), "resumed_at": first_step,
     });
     write_text(&out.join("run.json"), &format!("{run:#}\n"))?;
-    Ok(summary(&state.progress, plan, false, start))
+    Ok(summary(&state.progress, false, start))
 }
 
 /// The plan's training without what may differ between a run and its resumption.
 fn comparable(plan: &Plan) -> crate::TrainingConfig {
-    crate::TrainingConfig { time_limit: 0.0, ..plan.training.clone() }
+    crate::TrainingConfig { time_limit: 0.0, from: None, ..plan.training.clone() }
 }
 
-fn summary(p: &Progress, plan: &Plan, already_finished: bool, start: Instant) -> TrainSummary {
+/// The model that the plan starts from.
+fn warm_start(plan: &Plan) -> Result<Option<(Header, Params)>, LearnError> {
+    let Some(path) = &plan.training.from else { return Ok(None) };
+    let (header, params) = model_file::read(path)?;
+    // Checks that weights and description fit.
+    Surrogate::new(Arc::new(header.clone()), &params)?;
+    if header.plan.model != plan.model {
+        let what = format!("{} is another network than [model] asks for: {:?}", path.display(), header.plan.model);
+        return Err(LearnError::Mismatch { what, hint: "set [model] to the same".into() });
+    }
+    Ok(Some((header, params)))
+}
+
+/// For each parameter whether it stays as it is.
+fn frozen(t: &crate::TrainingConfig, params: &Params) -> Result<Vec<bool>, LearnError> {
+    let below = |name: &str, block: &str| name.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if let Some(block) = t.freeze.iter().find(|b| !params.list.iter().any(|p| below(&p.0, b))) {
+        let mut blocks: Vec<String> = params.list.iter().map(|p| p.0.split('.').take(2).collect::<Vec<_>>().join(".")).collect();
+        blocks.dedup();
+        let what = format!("training.freeze: the network has no block `{block}`");
+        return Err(LearnError::Mismatch { what, hint: format!("its blocks are {}", blocks.join(", ")) });
+    }
+    Ok(params.list.iter().map(|p| t.freeze.iter().any(|b| below(&p.0, b))).collect())
+}
+
+fn summary(p: &Progress, already_finished: bool, start: Instant) -> TrainSummary {
     TrainSummary {
         steps: p.step,
         best_step: p.best_step,
         best_valid_rollout_rmse: p.best.unwrap_or(f64::NAN),
-        finished: p.step >= plan.training.steps,
+        finished: p.finished,
         already_finished,
         seconds: start.elapsed().as_secs_f64(),
     }
 }
 
 /// One update: a graph per thread, gradients summed in the order of the batch, clipped by their norm.
-fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut State) -> Result<f64, LearnError> {
+fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool], state: &mut State) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
     let results: Vec<(f64, Vec<Vec<f32>>)> = (0..t.batch)
@@ -296,14 +341,15 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut Sta
                 loss += f64::from(w * d * d);
                 seed.push(2.0 * w * d);
             }
+            if !loss.is_finite() {
+                let field = surrogate.not_finite(out.values());
+                return Err(LearnError::Diverged { step, loss, example: example.name.clone(), field });
+            }
             let mut grads = recorder.backward(&out, seed);
             Ok((loss, vars.list.iter().map(|v| grads.take(v)).collect()))
         })
         .collect::<Result<_, LearnError>>()?;
     let loss = results.iter().map(|r| r.0).sum::<f64>() / t.batch as f64;
-    if !loss.is_finite() {
-        return Err(LearnError::Diverged { step, loss });
-    }
     let scale = 1.0 / t.batch as f32;
     let mut results = results.into_iter().map(|r| r.1);
     let mut sum = results.next().unwrap_or_default();
@@ -311,8 +357,12 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], state: &mut Sta
         sum.iter_mut().zip(&other).for_each(|(s, o)| s.iter_mut().zip(o).for_each(|(s, o)| *s += o));
     }
     let norm = sum.iter().flatten().map(|g| f64::from(g * scale).powi(2)).sum::<f64>().sqrt();
+    if !norm.is_finite() {
+        return Err(LearnError::Diverged { step, loss, example: String::new(), field: None });
+    }
     let clip = scale * (t.clip / norm.max(t.clip)) as f32;
-    optimise::update(&mut state.params, &mut state.moments, &sum, clip, t, step);
+    let rate = t.rate(step) * state.progress.rate_factor;
+    optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t);
     Ok(loss)
 }
 
@@ -354,52 +404,4 @@ fn cut_metrics(path: &Path, step: usize) -> Result<String, LearnError> {
         });
     }
     Ok(out)
-}
-
-fn write_checkpoint(dir: &Path, state: &State) -> Result<PathBuf, LearnError> {
-    let path = dir.join(format!("step_{:08}.safetensors", state.progress.step));
-    let mut rows = Vec::new();
-    for (k, (name, r, c, v)) in state.params.list.iter().enumerate() {
-        rows.push((format!("param.{k:04}.{name}"), *r, *c, v.as_slice()));
-        rows.push((format!("first.{k:04}.{name}"), *r, *c, state.moments.first[k].as_slice()));
-        rows.push((format!("second.{k:04}.{name}"), *r, *c, state.moments.second[k].as_slice()));
-        rows.push((format!("best.{k:04}.{name}"), *r, *c, state.best.list[k].3.as_slice()));
-    }
-    model_file::write_tensors(&path, &rows, &state.progress)?;
-    let mut all = checkpoint_files(dir);
-    while all.len() > KEEP {
-        let _ = std::fs::remove_file(all.remove(0));
-    }
-    Ok(path)
-}
-
-fn checkpoint_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default();
-    files.retain(|f| f.extension().is_some_and(|e| e == "safetensors"));
-    files.sort();
-    files
-}
-
-/// The newest checkpoint that can be read.
-fn last_checkpoint(dir: &Path) -> Result<Option<State>, LearnError> {
-    let mut failure = None;
-    for path in checkpoint_files(dir).into_iter().rev() {
-        match model_file::read_tensors::<Progress>(&path) {
-            Ok((rows, progress)) => {
-                let part = |prefix: &str| {
-                    let rows = rows.iter().filter_map(|r| r.0.strip_prefix(prefix).map(|n| (n.to_string(), r.1, r.2, r.3.clone())));
-                    model_file::params_of(rows.collect())
-                };
-                let values = |p: Params| p.list.into_iter().map(|p| p.3).collect();
-                return Ok(Some(State {
-                    params: part("param."),
-                    moments: Moments { first: values(part("first.")), second: values(part("second.")) },
-                    best: part("best."),
-                    progress,
-                }));
-            }
-            Err(e) => failure = Some(e),
-        }
-    }
-    failure.map_or(Ok(None), Err)
 }

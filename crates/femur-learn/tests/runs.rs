@@ -6,6 +6,7 @@ use femur_learn::{
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location, Mesh};
 use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,20 +82,100 @@ fn plan(kind: &str, steps: usize) -> Plan {
             checkpoint_every: 1000,
             validate_every: 10,
             seed: 1,
+            patience: 0,
+            freeze: Vec::new(),
+            from: None,
+            from_sha256: None,
             time_limit: 0.0,
         },
     }
 }
 
 #[derive(Default)]
-struct Losses(Vec<f64>);
+struct Losses(Vec<f64>, Vec<String>);
 
 impl TrainObserver for Losses {
     fn on_event(&mut self, event: &TrainEvent) {
-        if let TrainEvent::Step { loss, .. } = event {
-            self.0.push(*loss);
+        match event {
+            TrainEvent::Step { loss, .. } => self.0.push(*loss),
+            TrainEvent::Note(text) => self.1.push(text.clone()),
+            _ => {}
         }
     }
+}
+
+/// Weights of a run's model by name.
+fn weights(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let data = std::fs::read(run.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&data).unwrap();
+    tensors.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
+}
+
+#[test]
+fn a_training_that_diverges_goes_back_once_and_then_names_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan("meshgraphnet", 40);
+    plan.training.checkpoint_every = 1;
+    plan.training.learning_rate = 1e12;
+    let mut seen = Losses::default();
+    let error = train(&Source(vec![plate(1.0), plate(1.5)]), &plan, dir.path(), false, &mut seen).unwrap_err().to_string();
+    assert!(error.contains("on train trajectory") && error.contains("`u` is not finite in the prediction"), "{error}");
+    assert!(error.contains("hint: lower [training] learning_rate"), "{error}");
+    assert_eq!(seen.1.len(), 1, "{:?}", seen.1);
+    assert!(seen.1[0].contains("with half the learning rate"), "{:?}", seen.1);
+    // What was made before is kept.
+    assert!(dir.path().join("model.safetensors").exists());
+}
+
+#[test]
+fn data_that_is_not_finite_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bad = plate(2.0);
+    bad.states[0].fields[0].values[5] = f64::NAN;
+    let data = Source(vec![plate(1.0), bad]);
+    let error = train(&data, &plan("meshgraphnet", 40), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    assert!(error.contains("train trajectory 1: `u` holds NaN"), "{error}");
+}
+
+#[test]
+fn a_model_goes_on_from_another_with_some_blocks_frozen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    train(&Source(vec![plate(1.0)]), &plan("meshgraphnet-global", 200), &first, false, &mut Losses::default()).unwrap();
+    let mut tuned = plan("meshgraphnet-global", 60);
+    tuned.training.from = Some(first.join("model.safetensors"));
+    tuned.training.freeze = vec!["encode".into(), "step.0".into()];
+    let mut seen = Losses::default();
+    train(&Source(vec![plate(1.0), plate(1.1)]), &tuned, &second, false, &mut seen).unwrap();
+    assert!(seen.0[0] < 0.1, "it starts from what was learnt: {:?}", seen.0);
+    let (a, b) = (weights(&first), weights(&second));
+    for (name, values) in &a {
+        let block = name.split_once('.').unwrap().1;
+        let frozen = block.starts_with("encode.") || block.starts_with("step.0.");
+        assert_eq!(frozen, *values == b[name], "{name}");
+    }
+    tuned.training.freeze = vec!["step.9".into()];
+    let error = train(&Source(vec![plate(1.0)]), &tuned, &dir.path().join("third"), false, &mut seen).unwrap_err().to_string();
+    assert!(error.contains("no block `step.9`") && error.contains("encode.node, step.0"), "{error}");
+    tuned.training.freeze.clear();
+    tuned.model.width = 8;
+    let error = train(&Source(vec![plate(1.0)]), &tuned, &dir.path().join("fourth"), false, &mut seen).unwrap_err().to_string();
+    assert!(error.contains("another network"), "{error}");
+}
+
+#[test]
+fn patience_ends_a_training_that_no_longer_improves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan("meshgraphnet", 4000);
+    plan.training.validate_every = 5;
+    plan.training.patience = 4;
+    plan.training.learning_rate = 0.03;
+    let mut seen = Losses::default();
+    let summary = train(&Source(vec![plate(1.0)]), &plan, dir.path(), false, &mut seen).unwrap();
+    assert!(summary.finished && summary.steps < 4000 && summary.steps == summary.best_step + 4 * 5, "{summary:?}");
+    assert!(seen.1.iter().any(|n| n.contains("stopped early")));
+    let again = train(&Source(vec![plate(1.0)]), &plan, dir.path(), true, &mut seen).unwrap();
+    assert!(again.already_finished);
 }
 
 fn predict(surrogate: &Surrogate, setup: Setup) -> Result<Vec<f64>, String> {

@@ -146,6 +146,15 @@ pub enum Verb {
         /// Go on from the last checkpoint
         #[arg(long)]
         resume: bool,
+        /// Start from the weights of another run or model.safetensors (fine-tuning; see also training.freeze)
+        #[arg(long, value_name = "MODEL")]
+        from: Option<PathBuf>,
+        /// Write a checkpoint and stop after so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        time_limit: Option<f64>,
+        /// Also write event files for TensorBoard into RUN/tensorboard
+        #[arg(long)]
+        tensorboard: bool,
         /// Change a value of the dataset's case: model.width=32, training.steps=2000 (repeatable)
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,

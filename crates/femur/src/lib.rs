@@ -9,6 +9,7 @@ pub mod plot;
 pub mod report;
 pub mod source;
 pub mod templates;
+pub mod tensorboard;
 pub mod verbs;
 
 /// The names most programs on top of Femur want.

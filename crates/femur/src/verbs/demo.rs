@@ -113,7 +113,7 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     }
     generate::generate(&case, &data, None, data.exists(), context)?;
     laps.done("generate");
-    train::train(&data, &run, run.exists(), &[], context)?;
+    train::train(&train::Options { data: data.clone(), output: run.clone(), resume: run.exists(), ..Default::default() }, context)?;
     laps.done("train");
     if predictions.exists() {
         std::fs::remove_dir_all(&predictions).with_context(|| format!("cannot replace {}", predictions.display()))?;

@@ -30,7 +30,9 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
         Verb::Import { input, layout, valid, test, dt, set, output } => {
             import::run(&import::Options { input, layout, valid, test, dt, set, output }, context)
         }
-        Verb::Train { data, output, resume, set } => train::run(&data, &output, resume, &set, context),
+        Verb::Train { data, output, resume, from, time_limit, tensorboard, set } => {
+            train::run(&train::Options { data, output, resume, from, time_limit, tensorboard, set }, context)
+        }
         Verb::Predict { run, case, mesh, output, check } => predict::run(&run, &case, mesh.as_deref(), &output, check, context),
         Verb::Rollout { run, data, output, split } => rollout::run(&run, &data, &output, &split, context),
         Verb::Evaluate { run, data, split } => evaluate::run(&run, &data, &split, context),

@@ -2,16 +2,36 @@
 
 use crate::context::{Context, duration, interrupted};
 use crate::source;
+use crate::tensorboard::EventFile;
 use anyhow::{Context as _, Result};
 use femur_dataset::Dataset;
 use femur_learn::{IMPORTED, Plan, TrainEvent, TrainObserver, TrainSummary, imported_task};
 use femur_sim::case::CaseFile;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What to train.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Directory of the dataset.
+    pub data: PathBuf,
+    /// Directory of the run.
+    pub output: PathBuf,
+    /// Go on from the last checkpoint.
+    pub resume: bool,
+    /// Model to start from.
+    pub from: Option<PathBuf>,
+    /// Seconds after which to stop.
+    pub time_limit: Option<f64>,
+    /// Whether to write event files for TensorBoard.
+    pub tensorboard: bool,
+    /// Changes to the dataset's case.
+    pub set: Vec<String>,
+}
+
 /// Trains, and says where the model is.
-pub fn run(data: &Path, output: &Path, resume: bool, set: &[String], context: &Context) -> Result<ExitCode> {
-    let summary = train(data, output, resume, set, context)?;
+pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
+    let (summary, output) = (train(options, context)?, &options.output);
     if context.json() {
         println!(
             "{}",
@@ -52,10 +72,14 @@ pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
 }
 
 /// The work of `femur train`, also for `femur demo`.
-pub fn train(data: &Path, output: &Path, resume: bool, set: &[String], context: &Context) -> Result<TrainSummary> {
-    let data = Dataset::open(data)?;
-    let plan = plan_of(&data, set)?;
-    let summary = femur_learn::train(&data, &plan, output, resume, &mut Printer { context, last: None })?;
+pub fn train(options: &Options, context: &Context) -> Result<TrainSummary> {
+    let (data, output) = (Dataset::open(&options.data)?, &options.output);
+    let mut set = options.set.clone();
+    set.extend(options.from.iter().map(|path| format!("training.from={:?}", path.display().to_string())));
+    set.extend(options.time_limit.iter().map(|s| format!("training.time_limit={s:?}")));
+    let plan = plan_of(&data, &set)?;
+    let mut printer = Printer { context, last: None, board: None, run: options.tensorboard.then_some(output) };
+    let summary = femur_learn::train(&data, &plan, output, options.resume, &mut printer)?;
     if summary.already_finished {
         context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
     }
@@ -66,15 +90,35 @@ pub fn train(data: &Path, output: &Path, resume: bool, set: &[String], context: 
 struct Printer<'a> {
     context: &'a Context,
     last: Option<std::time::Instant>,
+    /// Run whose TensorBoard files are wanted, and the file once training has begun.
+    run: Option<&'a PathBuf>,
+    board: Option<EventFile>,
+}
+
+impl Printer<'_> {
+    /// A viewer that cannot be served must not stop the training.
+    fn board(&mut self, step: usize, values: &[(&str, f64)]) {
+        if let Some(board) = &mut self.board
+            && let Err(e) = board.scalars(step, values)
+        {
+            self.context.warn(format!("no more TensorBoard events: {e}"));
+            self.board = None;
+        }
+    }
 }
 
 impl TrainObserver for Printer<'_> {
     fn on_event(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Started { parameters, trajectories, first_step, steps } => {
+                match self.run.map(|run| EventFile::create(&run.join("tensorboard"))).transpose() {
+                    Ok(board) => self.board = board,
+                    Err(e) => self.context.warn(format!("no TensorBoard events: {e}")),
+                }
                 self.context.say(format!("training {parameters} parameters on {trajectories} trajectories, steps {first_step} to {steps}"));
             }
             TrainEvent::Step { step, steps, loss, lr, steps_per_s, seconds_left } => {
+                self.board(*step, &[("loss", *loss), ("learning_rate", *lr), ("steps_per_s", *steps_per_s)]);
                 if self.last.is_some_and(|l| l.elapsed().as_secs_f64() < 5.0) {
                     return;
                 }
@@ -83,6 +127,7 @@ impl TrainObserver for Printer<'_> {
                 self.context.say(format!("step {step}/{steps}  loss {loss:.4e}  lr {lr:.1e}  {steps_per_s:.1} steps/s  {left} left"));
             }
             TrainEvent::Validated { step, rollout_rmse, best } => {
+                self.board(*step, &[("valid_rollout_rmse", *rollout_rmse)]);
                 let mark = if *best { "  (best so far)" } else { "" };
                 self.context.say(format!("step {step}  validation rollout error {rollout_rmse:.4e}{mark}"));
             }
