@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each does its own set-up.
-.PHONY: demo demo-full test bench docs build python help
+.PHONY: demo demo-full test bench docs build python peers help
 .DEFAULT_GOAL := help
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo "make demo-full   the same with a longer training (under an hour)"
 	@echo "make test        format check, lints, unit and integration tests, doc tests, docs"
 	@echo "make bench       speed benchmarks (benchmarks/README.md)"
+	@echo "make peers       the same meshes and cases solved by scikit-fem, nodal values compared (needs Python)"
 	@echo "make docs        the book (docs/) and the API docs into target/doc"
 
 build:
@@ -37,6 +38,12 @@ test: python
 bench:
 	@.ci/need build
 	cargo run --locked --release -p femur-benchmarks
+
+# scikit-fem in an environment of its own; make test does not need it.
+peers: build
+	@if ! command -v python3 >/dev/null 2>&1; then echo "SKIPPED: no python3"; exit 0; fi; \
+	cd benchmarks/peers && { [ -e .venv/ready ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -r requirements.txt && touch .venv/ready; }; } \
+	&& .venv/bin/python check.py ../../target/debug/femur
 
 docs:
 	@.ci/need build

@@ -260,6 +260,24 @@ pub enum Verb {
         #[arg(long, short, value_name = "HTML")]
         output: PathBuf,
     },
+    /// Hold Femur, or a case of your own, against published values
+    #[command(after_help = "Examples:\n  femur verify --quick\n  femur verify nafems-le1 --format json\n  femur verify my-case.toml")]
+    Verify {
+        /// Problems by name, or case files with [expect] (default: all but the long ones)
+        problems: Vec<String>,
+        /// Only the quick ones, without their coarser meshes (seconds)
+        #[arg(long, conflicts_with = "long")]
+        quick: bool,
+        /// Only the long ones
+        #[arg(long)]
+        long: bool,
+        /// The case files of this folder in place of the built-in problems
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Change a value of every case: key.path=value (repeatable)
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
     /// Check a dataset: hashes, shapes, NaN, units, splits
     #[command(after_help = "Example:\n  femur verify-data data")]
     VerifyData {

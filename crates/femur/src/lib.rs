@@ -6,6 +6,7 @@ pub mod derive;
 pub mod export;
 pub mod import;
 pub mod plot;
+pub mod problems;
 pub mod report;
 pub mod source;
 pub mod templates;

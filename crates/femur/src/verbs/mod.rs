@@ -19,6 +19,7 @@ pub mod report;
 pub mod rollout;
 pub mod solve;
 pub mod train;
+pub mod verify;
 pub mod verify_data;
 
 /// Runs what was typed.
@@ -43,6 +44,9 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
             plot::run(&plot::Options { file, truth, field, step, deformed, output }, context)
         }
         Verb::Report { run, data, output } => report::run(&run, &data, &output, context),
+        Verb::Verify { problems, quick, long, dir, set } => {
+            verify::run(&verify::Options { problems: &problems, quick, long, dir: dir.as_deref(), set: &set }, context)
+        }
         Verb::VerifyData { data } => verify_data::run(&data, context),
         Verb::Info { file } => info::run(&file, context),
         Verb::Demo { output, full, set } => demo::run(&output, full, &set, context),

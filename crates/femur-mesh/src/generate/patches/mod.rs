@@ -186,7 +186,7 @@ fn extruded(plane: &Plane, kind: CellKind, height: f64, layers: usize) -> Result
     hexes_as(points, hexes, kind)
 }
 
-/// Moves the nodes of order 2 to where the patches have the middle of their vertices.
+/// Moves the nodes of order 2 to where the patches have the middle of their vertices; those of diagonals stay.
 fn put_on_sides(mesh: &mut Mesh, plane: &Plane, spec: &PatchesSpec) {
     let count = plane.points.len();
     let first_new = match spec.extrusion {
@@ -208,6 +208,12 @@ fn put_on_sides(mesh: &mut Mesh, plane: &Plane, spec: &PatchesSpec) {
         for (&node, vertices) in nodes.iter().zip(&supports) {
             let node = node as usize;
             if node < first_new || std::mem::replace(&mut placed[node], true) {
+                continue;
+            }
+            // A diagonal of the grid stays straight: on the map it would bend even where all sides are straight.
+            if let [a, b] = vertices[..]
+                && (0..2).all(|d| grid(a)[d] != grid(b)[d])
+            {
                 continue;
             }
             let sum = vertices.iter().map(|&v| grid(v)).fold([0.0; 2], |a, g| [a[0] + g[0], a[1] + g[1]]);

@@ -76,7 +76,7 @@ impl Checked {
     /// `(got - value) / value`; the plain difference where `value` is 0; NaN where there is no value.
     pub fn relative_difference(&self) -> f64 {
         let value = self.expectation.value;
-        let scale = if value == 0.0 { 1.0 } else { value.abs() };
+        let scale = if value == 0.0 { 1.0 } else { value };
         self.got.as_ref().map_or(f64::NAN, |got| (got - value) / scale)
     }
 

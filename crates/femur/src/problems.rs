@@ -1,0 +1,26 @@
+//! The published problems that `femur verify` holds Femur against: one list. The files are ordinary cases in `benchmarks/problems`.
+
+macro_rules! problems {
+    ($($name:literal),* $(,)?) => {
+        /// Every problem: its name and its case file.
+        pub const PROBLEMS: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../../benchmarks/problems/", $name, ".toml")))),*];
+    };
+}
+
+problems![
+    "cook-plane-strain",
+    "cook-plane-stress",
+    "howland-strip",
+    "howland-wide-strip",
+    "kirsch-infinite",
+    "lame-cylinder",
+    "macneal-beam-in-plane",
+    "macneal-beam-out-of-plane",
+    "nafems-le1",
+    "nafems-le10",
+    "nafems-le10-coarse",
+    "nafems-t3",
+    "nafems-t4",
+    "timoshenko-cantilever",
+];
