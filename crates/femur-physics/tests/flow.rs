@@ -241,6 +241,42 @@ fn the_number_of_threads_does_not_change_a_bit() {
     assert_eq!(run(1).states, run(3).states);
 }
 
+/// Velocity by its change, pressure as it is; held where the script says so, at the kinds of node of the published data sets.
+#[test]
+fn a_surrogate_learns_the_step() {
+    let spec = ChannelSpec { order: 2, size: 0.06, ..ChannelSpec::default() };
+    let mesh = Arc::new(channel_with_cylinder(&spec).unwrap());
+    let text = "physics = \"navier-stokes\"\n[mesh]\ngenerator = \"channel-cylinder\"\n[materials.fluid]\ndensity = 1.0\nviscosity = 0.001\n\
+        [[boundary]]\ntag = \"inflow\"\ninflow.mean = 1.0\n[[boundary]]\ntag = \"outflow\"\noutflow = true\n[[boundary]]\ntag = \"walls\"\n\
+        no_slip = true\n[[boundary]]\ntag = \"cylinder\"\nno_slip = true\n[time]\nend = 0.02\nsteps = 2\n[solver]\nsubsteps = 20\n[output]\n\
+        vertices_only = true\n";
+    let t = solve(text, &mesh);
+    let vertices = mesh.vertices_only().0;
+    assert!(t.states.iter().all(|s| s.fields.iter().all(|f| f.len() == vertices.num_nodes())));
+    let case = CaseFile::parse(text, "test.toml").unwrap().nominal().unwrap();
+    let physics = PHYSICS.iter().find(|p| p.name() == case.physics).unwrap();
+    let task = physics.learning_task(&case, &t.setup).unwrap();
+    let targets: Vec<_> = task.targets.iter().map(|t| (t.field.as_str(), t.update)).collect();
+    assert_eq!(targets, [("velocity", femur_sim::Update::Delta), ("pressure", femur_sim::Update::Absolute)]);
+    assert!(task.linear_in.is_empty() && task.state_inputs == ["velocity"]);
+    let held = t.setup.prescribed("velocity").unwrap();
+    for n in 0..vertices.num_nodes() {
+        let (x, kind) = (vertices.point(n), t.setup.node_type[n]);
+        let wall = x[1] == 0.0 || x[1] == 0.41 || ((x[0] - 0.2).hypot(x[1] - 0.2) - 0.05).abs() < 1e-9;
+        let expected = match (wall, x[0] == 0.0, x[0] == 2.2) {
+            (true, ..) => NodeType::WallBoundary,
+            (_, true, _) => NodeType::Inflow,
+            (_, _, true) => NodeType::Outflow,
+            _ => NodeType::Normal,
+        };
+        assert_eq!(kind, expected, "{x:?}");
+        assert_eq!(held.mask[2 * n], matches!(kind, NodeType::WallBoundary | NodeType::Inflow));
+        if kind == NodeType::Inflow {
+            assert!((held.values[2 * n] - 6.0 * x[1] * (0.41 - x[1]) / 0.41f64.powi(2)).abs() < 1e-12);
+        }
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let mesh = Arc::new(rectangle([1.0, 1.0], [4, 4], Quad9).unwrap());

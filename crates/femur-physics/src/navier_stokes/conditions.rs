@@ -104,19 +104,29 @@ impl Conditions {
         nodes.iter().for_each(|&n| self.node_type[n as usize] = kind);
     }
 
-    /// Prescribes a velocity. Its nodes are an inflow where it crosses the boundary at some output time, else a wall.
+    /// Prescribes a velocity. Its nodes are an inflow (or outflow) if it crosses the boundary at some output time, else a wall.
     fn hold(&mut self, mesh: &Mesh, tag: &str, values: &[Option<Expr>], times: &[f64]) -> Result<(), PhysicsError> {
         let nodes = mesh.tag_nodes(tag)?;
-        let crosses = match mesh.tag_facets(tag) {
-            Err(_) => values.iter().flatten().any(|v| v.is_constant() != Some(0.0)),
-            Ok(facets) => facet_points(mesh, facets, DEGREE).iter().any(|p| {
-                let normal = |t: f64| -> f64 {
-                    (0..mesh.dim).map(|d| values[d].as_ref().map_or(0.0, |v| p.normal[d] * v.eval(&p.position[..mesh.dim], t))).sum()
-                };
-                times.iter().any(|&t| normal(t).abs() > 1e-12)
-            }),
+        let (mut crosses, mut net) = (false, 0.0);
+        match mesh.tag_facets(tag) {
+            Err(_) => crosses = values.iter().flatten().any(|v| v.is_constant() != Some(0.0)),
+            Ok(facets) => {
+                for p in facet_points(mesh, facets, DEGREE) {
+                    for &t in times {
+                        let part = |d: usize| values[d].as_ref().map_or(0.0, |v| p.normal[d] * v.eval(&p.position[..mesh.dim], t));
+                        let through: f64 = (0..mesh.dim).map(part).sum();
+                        crosses |= through.abs() > 1e-12;
+                        net += p.area * through;
+                    }
+                }
+            }
+        }
+        let kind = match (crosses, net > 0.0) {
+            (false, _) => NodeType::WallBoundary,
+            (true, false) => NodeType::Inflow,
+            (true, true) => NodeType::Outflow,
         };
-        self.mark(&nodes, if crosses { NodeType::Inflow } else { NodeType::WallBoundary });
+        self.mark(&nodes, kind);
         for &n in &nodes {
             if self.frames.remove(&(n as usize)).is_some() {
                 self.fixed.remove(&(n as usize, 0));
@@ -229,7 +239,7 @@ impl Conditions {
         }
     }
 
-    /// Subtracts from a residual what a pressure outside adds to the force on the fluid: `-p n`.
+    /// Adds to the forces on the fluid what a pressure outside exerts: `-p n` over its boundary.
     pub(super) fn add_pressures(&self, dim: usize, t: f64, velocity: impl Fn(usize) -> Option<usize>, force: &mut [f64]) {
         for (points, pressure) in &self.pressures {
             for p in points {

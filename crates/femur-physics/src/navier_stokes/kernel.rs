@@ -1,6 +1,7 @@
 //! Element integrals of the incompressible Navier-Stokes equations on Taylor-Hood cells.
 //!
-//! Geometry is found once; reference gradients are kept by direction, so that the loops over a cell's nodes run on vector registers.
+//! The convection is `(u . grad) u + (div u) u / 2` (Temam 1968): the discrete velocity is free of divergence only on average, and without the
+//! second term, which vanishes with the mesh, the error feeds energy into poorly resolved vortices. Geometry is found once; reference gradients are kept by direction, so that the loops over a cell's nodes run on vector registers.
 //! Unknowns of a cell are the velocities `[nv, dim]`, then the pressures `[np]`.
 
 use crate::PhysicsError;
@@ -9,8 +10,10 @@ use femur_mesh::{CellBlock, Mesh};
 
 /// Degree of the quadrature: that of the convection on affine triangles and tetrahedra; three Gauss points along each axis otherwise.
 const DEGREE: usize = 5;
-/// Most nodes of a cell.
-const MAX_NODES: usize = 27;
+/// Rows of nodes are filled up with zeros to a multiple of this, so that their sums run on vector registers.
+const LANES: usize = 4;
+/// Most nodes of a cell, filled up.
+const MAX_NODES: usize = 28;
 
 /// The fluid of one cell.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +32,11 @@ pub(super) struct Cells {
     pub(super) nv: usize,
     pub(super) np: usize,
     nq: usize,
-    /// `[nq, nv]`.
+    /// `nv`, filled up.
+    width: usize,
+    /// `[nq, width]`.
     values: Vec<f64>,
-    /// Reference gradients `[nq, dim, nv]`.
+    /// Reference gradients `[nq, dim, width]`.
     gradients: Vec<f64>,
     /// `[nq, np]`.
     pressure: Vec<f64>,
@@ -83,15 +88,18 @@ impl Cells {
             nv,
             np,
             nq,
-            values: table.values.concat(),
-            gradients: Vec::with_capacity(nq * dim * nv),
+            width: nv.next_multiple_of(LANES),
+            values: Vec::with_capacity(nq * nv.next_multiple_of(LANES)),
+            gradients: Vec::with_capacity(nq * dim * nv.next_multiple_of(LANES)),
             pressure: linear.values.concat(),
             weight: Vec::with_capacity(block.num_cells() * nq),
             inverse: Vec::with_capacity(block.num_cells() * nq * dim * dim),
             position: Vec::with_capacity(block.num_cells() * nq * dim),
         };
-        for g in &table.gradients {
-            (0..dim).for_each(|d| cells.gradients.extend(g.iter().map(|g| g[d])));
+        let fill = || std::iter::repeat_n(0.0, nv.next_multiple_of(LANES) - nv);
+        for (v, g) in table.values.iter().zip(&table.gradients) {
+            cells.values.extend(v.iter().copied().chain(fill()));
+            (0..dim).for_each(|d| cells.gradients.extend(g.iter().map(|g| g[d]).chain(fill())));
         }
         let mut geometry = CellGeometry::default();
         for c in 0..block.num_cells() {
@@ -137,7 +145,7 @@ impl Cells {
             let at = cell * self.nq + q;
             force(&self.position[at * self.dim..(at + 1) * self.dim], &mut f);
             for a in 0..self.nv {
-                let v = self.weight[at] * self.values[q * self.nv + a];
+                let v = self.weight[at] * self.values[q * self.width + a];
                 (0..self.dim).for_each(|i| out[a * self.dim + i] += v * f[i]);
             }
         }
@@ -169,31 +177,34 @@ impl Cells {
 
     fn point<const D: usize>(&self, cell: usize, q: usize) -> Point<'_, D> {
         let at = cell * self.nq + q;
-        let nv = self.nv;
-        let gradients = std::array::from_fn(|s| &self.gradients[(q * D + s) * nv..(q * D + s + 1) * nv]);
+        let n = self.width;
+        let gradients = std::array::from_fn(|s| &self.gradients[(q * D + s) * n..(q * D + s + 1) * n]);
         let inverse = std::array::from_fn(|s| std::array::from_fn(|r| self.inverse[(at * D + s) * D + r]));
-        (self.weight[at], &self.values[q * nv..(q + 1) * nv], gradients, inverse)
+        (self.weight[at], &self.values[q * n..(q + 1) * n], gradients, inverse)
     }
 
     fn convection<const D: usize>(&self, cell: usize, u: &[f64], fluid: Fluid, out: &mut [f64]) {
+        let n = self.width;
         let nodal = by_component::<D>(u, self.nv);
         let mut sum = [[0.0; MAX_NODES]; D];
         for q in 0..self.nq {
             let (w, values, gradients, inverse) = self.point::<D>(cell, q);
-            let velocity: [f64; D] = std::array::from_fn(|i| dot(&nodal[i][..self.nv], values));
+            let velocity: [f64; D] = std::array::from_fn(|i| dot(&nodal[i][..n], values));
             // (u . grad) u_i = sum over the reference directions of du_i/dxi_s (dxi_s/dx . u)
             let along: [f64; D] = std::array::from_fn(|s| (0..D).map(|r| inverse[s][r] * velocity[r]).sum());
+            let reference: [[f64; D]; D] = std::array::from_fn(|i| std::array::from_fn(|s| dot(&nodal[i][..n], gradients[s])));
+            let divergence: f64 = (0..D).map(|i| (0..D).map(|s| reference[i][s] * inverse[s][i]).sum::<f64>()).sum();
             for i in 0..D {
-                let c: f64 = (0..D).map(|s| along[s] * dot(&nodal[i][..self.nv], gradients[s])).sum();
-                let c = w * fluid.density * c;
-                sum[i][..self.nv].iter_mut().zip(values).for_each(|(o, n)| *o += c * n);
+                let c: f64 = (0..D).map(|s| along[s] * reference[i][s]).sum();
+                let c = w * fluid.density * (c + 0.5 * divergence * velocity[i]);
+                sum[i][..n].iter_mut().zip(values).for_each(|(o, v)| *o += c * v);
             }
         }
         spread(&sum, self.nv, out);
     }
 
     fn residual<const D: usize>(&self, cell: usize, at: &At<'_>, fluid: Fluid, out: &mut [f64]) {
-        let nv = self.nv;
+        let (nv, n) = (self.nv, self.width);
         let nodal = by_component::<D>(at.x, nv);
         let rates = if at.rate.is_empty() { [[0.0; MAX_NODES]; D] } else { by_component::<D>(at.rate, nv) };
         let pressures = &at.x[nv * D..];
@@ -201,34 +212,34 @@ impl Cells {
         for q in 0..self.nq {
             let (w, values, gradients, inverse) = self.point::<D>(cell, q);
             let shapes = &self.pressure[q * self.np..(q + 1) * self.np];
-            let p = dot(pressures, shapes);
-            let reference: [[f64; D]; D] = std::array::from_fn(|i| std::array::from_fn(|s| dot(&nodal[i][..nv], gradients[s])));
+            let p = pressures.iter().zip(shapes).map(|(p, s)| p * s).sum::<f64>();
+            let reference: [[f64; D]; D] = std::array::from_fn(|i| std::array::from_fn(|s| dot(&nodal[i][..n], gradients[s])));
             let gradient: [[f64; D]; D] =
                 std::array::from_fn(|i| std::array::from_fn(|r| (0..D).map(|s| reference[i][s] * inverse[s][r]).sum()));
-            let velocity: [f64; D] = std::array::from_fn(|i| dot(&nodal[i][..nv], values));
+            let velocity: [f64; D] = std::array::from_fn(|i| dot(&nodal[i][..n], values));
+            let divergence: f64 = (0..D).map(|i| gradient[i][i]).sum();
             for i in 0..D {
-                let mut force = dot(&rates[i][..nv], values);
+                let mut force = dot(&rates[i][..n], values);
                 if at.convection {
-                    force += (0..D).map(|r| velocity[r] * gradient[i][r]).sum::<f64>();
+                    force += (0..D).map(|r| velocity[r] * gradient[i][r]).sum::<f64>() + 0.5 * divergence * velocity[i];
                 }
                 force *= w * fluid.density;
                 let mut stress: [f64; D] =
                     std::array::from_fn(|r| w * fluid.viscosity * (gradient[i][r] + fluid.transposed * gradient[r][i]));
                 stress[i] -= w * p;
-                sum[i][..nv].iter_mut().zip(values).for_each(|(o, n)| *o += force * n);
+                sum[i][..n].iter_mut().zip(values).for_each(|(o, v)| *o += force * v);
                 for s in 0..D {
                     let pulled: f64 = (0..D).map(|r| inverse[s][r] * stress[r]).sum();
-                    sum[i][..nv].iter_mut().zip(gradients[s]).for_each(|(o, g)| *o += pulled * g);
+                    sum[i][..n].iter_mut().zip(gradients[s]).for_each(|(o, g)| *o += pulled * g);
                 }
             }
-            let divergence: f64 = w * (0..D).map(|i| gradient[i][i]).sum::<f64>();
-            out[nv * D..].iter_mut().zip(shapes).for_each(|(o, s)| *o -= divergence * s);
+            out[nv * D..].iter_mut().zip(shapes).for_each(|(o, s)| *o -= w * divergence * s);
         }
         spread(&sum, nv, out);
     }
 
     fn tangent<const D: usize>(&self, cell: usize, terms: Terms<'_>, fluid: Fluid, out: &mut [f64]) {
-        let (nv, np, len) = (self.nv, self.np, self.len());
+        let (nv, np, len, n) = (self.nv, self.np, self.len(), self.width);
         let nodal = terms.carrier.map(|u| by_component::<D>(u, nv));
         let mut scalar = [[0.0; MAX_NODES]; MAX_NODES];
         for q in 0..self.nq {
@@ -242,14 +253,17 @@ impl Cells {
             }
             // What each column's function gives beside the test function: its mass and what is carried.
             let mut carried = [0.0; MAX_NODES];
-            carried[..nv].iter_mut().zip(values).for_each(|(o, n)| *o = terms.mass * n);
-            let mut slope = [[0.0; D]; D];
+            carried[..nv].iter_mut().zip(values).for_each(|(o, v)| *o = terms.mass * v);
+            let (mut slope, mut half) = ([[0.0; D]; D], [0.0; D]);
             if let Some(u) = &nodal {
                 for r in 0..D {
-                    let velocity = dot(&u[r][..nv], values);
+                    let velocity = dot(&u[r][..n], values);
+                    half[r] = 0.5 * w * fluid.density * velocity;
                     carried[..nv].iter_mut().zip(&g[r]).for_each(|(o, v)| *o += velocity * v);
-                    (0..D).for_each(|i| slope[i][r] = w * fluid.density * dot(&u[i][..nv], &g[r][..nv]));
+                    (0..D).for_each(|i| slope[i][r] = w * fluid.density * dot(&u[i][..n], &g[r][..n]));
                 }
+                let divergence: f64 = (0..D).map(|r| dot(&u[r][..n], &g[r][..n])).sum();
+                carried[..nv].iter_mut().zip(values).for_each(|(o, v)| *o += 0.5 * divergence * v);
             }
             for a in 0..nv {
                 let (mass, viscous) = (w * fluid.density * values[a], w * fluid.viscosity);
@@ -263,7 +277,7 @@ impl Cells {
                     let row = &mut out[(a * D + i) * len..(a * D + i + 1) * len];
                     if terms.newton {
                         for b in 0..nv {
-                            (0..D).for_each(|j| row[b * D + j] += values[a] * values[b] * slope[i][j]);
+                            (0..D).for_each(|j| row[b * D + j] += values[a] * (values[b] * slope[i][j] + half[i] * g[j][b]));
                         }
                     }
                     if fluid.transposed != 0.0 {
@@ -287,8 +301,14 @@ impl Cells {
     }
 }
 
+/// The sum of products of two filled rows, in lanes.
+#[inline]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        (0..LANES).for_each(|k| lanes[k] += a[k] * b[k]);
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
 }
 
 /// `[nv, D]` as D rows of nodes.
