@@ -22,6 +22,11 @@ impl Kernel {
         Kernel { dim: mesh.dim, thickness, laws, material, centre }
     }
 
+    /// The same body on another mesh of the same cells (the vertices of quadratic ones), without F-bar.
+    pub(super) fn on(&self, mesh: &Mesh) -> Self {
+        Kernel::new(mesh, self.thickness, self.laws.clone(), self.material.clone(), false)
+    }
+
     fn law(&self, cell: usize) -> &Law {
         &self.laws[self.material[cell] as usize]
     }
@@ -184,5 +189,25 @@ impl Body for Kernel {
             }
         }
         Ok(energy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solid::testing;
+    use femur_mesh::generate::{box_, rectangle};
+
+    #[test]
+    fn the_tangent_is_the_derivative_of_the_force() {
+        let law = Law::MooneyRivlin { c1: 0.5, c2: 0.3, kappa: 7.0 };
+        for kind in testing::KINDS {
+            for f_bar in [false, true] {
+                let mesh =
+                    if kind.dim() == 2 { rectangle([1.0, 0.8], [1, 1], kind) } else { box_([1.0, 0.8, 1.2], [1, 1, 1], kind) }.unwrap();
+                let kernel = Kernel::new(&mesh, 1.3, vec![law], vec![0; mesh.num_cells()], f_bar);
+                testing::check_tangent(&kernel, &mesh, 0.02);
+            }
+        }
     }
 }

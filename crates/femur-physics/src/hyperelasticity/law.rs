@@ -174,12 +174,17 @@ mod tests {
                 let mut a = [[0.0; 9]; 9];
                 let (_, p) = law.evaluate(&f, Some(&mut a)).unwrap();
                 for col in 0..9 {
-                    let (hi, lo) = (law.evaluate(&moved(&f, col, step), None).unwrap(), law.evaluate(&moved(&f, col, -step), None).unwrap());
+                    let (hi, lo) =
+                        (law.evaluate(&moved(&f, col, step), None).unwrap(), law.evaluate(&moved(&f, col, -step), None).unwrap());
                     let slope = (hi.0 - lo.0) / (2.0 * step);
                     assert!((slope - p[col / 3][col % 3]).abs() < 1e-7, "{law:?}: {slope} and {}", p[col / 3][col % 3]);
                     for row in 0..9 {
                         let slope = (hi.1[row / 3][row % 3] - lo.1[row / 3][row % 3]) / (2.0 * step);
-                        assert!((slope - a[row][col]).abs() < 1e-6 * (1.0 + a[row][col].abs()), "{law:?} {row} {col}: {slope} and {}", a[row][col]);
+                        assert!(
+                            (slope - a[row][col]).abs() < 1e-6 * (1.0 + a[row][col].abs()),
+                            "{law:?} {row} {col}: {slope} and {}",
+                            a[row][col]
+                        );
                     }
                 }
             }

@@ -17,10 +17,20 @@ use femur_solve::CsrMatrix;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     /// The half space behind a point; the unit normal points towards the body.
-    Plane { point: [f64; 3], normal: [f64; 3] },
-    Sphere { centre: [f64; 3], radius: f64 },
+    Plane {
+        point: [f64; 3],
+        normal: [f64; 3],
+    },
+    Sphere {
+        centre: [f64; 3],
+        radius: f64,
+    },
     /// Infinitely long; the axis is a unit vector.
-    Cylinder { point: [f64; 3], axis: [f64; 3], radius: f64 },
+    Cylinder {
+        point: [f64; 3],
+        axis: [f64; 3],
+        radius: f64,
+    },
 }
 
 fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -59,14 +69,26 @@ fn round(d: [f64; 3], radius: f64, axis: Option<[f64; 3]>) -> (f64, [f64; 3], Te
     (length - radius, n, curvature)
 }
 
+/// The script of an obstacle: its displacement over time.
+#[derive(Clone)]
+pub(crate) struct Motion(Vec<Expr>);
+
+impl Motion {
+    /// Where the obstacle has moved to at a time; components that do not mention t are multiplied by `ramp`.
+    pub(crate) fn offset_at(&self, t: f64, ramp: f64) -> [f64; 3] {
+        let at = |e: &Expr| e.eval(&[], t) * if e.depends_on_time() { 1.0 } else { ramp };
+        std::array::from_fn(|d| self.0.get(d).map_or(0.0, at))
+    }
+}
+
 /// A rigid obstacle that a surface of the body may touch.
 pub(crate) struct Obstacle {
     pub(crate) name: String,
     shape: Shape,
-    motion: Vec<Expr>,
-    /// Points of the surface, with areas times thickness.
+    motion: Motion,
+    /// Points of the surface, with areas times thickness, and the penalty at each: pressure per depth.
     points: Vec<FacetPoint>,
-    penalty: f64,
+    penalty: Vec<f64>,
     /// Deepest penetration allowed.
     tolerance: f64,
     offset: [f64; 3],
@@ -77,7 +99,7 @@ pub(crate) struct Obstacle {
 
 /// Penalty over the stiffness of the cells at the surface, by default.
 const PENALTY: f64 = 10.0;
-/// Penetration allowed over the size of a facet, by default.
+/// Penetration allowed over the size of the smallest facet, by default.
 const PENETRATION: f64 = 1e-3;
 
 impl Obstacle {
@@ -94,10 +116,16 @@ impl Obstacle {
             .tag_facets(&tag)
             .map_err(|e| table.error("tag", e.to_string(), "the surface that may touch the obstacle needs a tag of facets"))?;
         let order = mesh.blocks.iter().map(|b| b.kind.order()).max().unwrap_or(1);
-        let mut points = facet_points(mesh, facets, 2 * order);
-        let area: f64 = points.iter().map(|p| p.area).sum();
-        points.iter_mut().for_each(|p| p.area *= thickness);
-        let size = (area / facets.len().max(1) as f64).powf(1.0 / (mesh.dim - 1).max(1) as f64);
+        let given = table.opt_positive("penalty")?;
+        let (mut points, mut penalty, mut smallest) = (Vec::new(), Vec::new(), f64::INFINITY);
+        for facet in facets {
+            let of_facet = facet_points(mesh, std::slice::from_ref(facet), 2 * order);
+            let area: f64 = of_facet.iter().map(|p| p.area).sum();
+            let size = area.powf(1.0 / (mesh.dim - 1).max(1) as f64);
+            smallest = smallest.min(size);
+            penalty.extend(of_facet.iter().map(|_| given.unwrap_or(PENALTY * stiffness / size)));
+            points.extend(of_facet.into_iter().map(|p| FacetPoint { area: p.area * thickness, ..p }));
+        }
         let shape = read_shape(table, mesh.dim)?;
         let motion = if table.has("displacement") {
             let motion = table.exprs("displacement")?;
@@ -109,22 +137,21 @@ impl Obstacle {
         } else {
             Vec::new()
         };
-        let penalty = table.positive_or("penalty", PENALTY * stiffness / size)?;
-        let tolerance = table.positive_or("penetration", PENETRATION * size)?;
+        let tolerance = table.opt_positive("penetration")?.unwrap_or(PENETRATION * smallest);
         table.finish()?;
         let multipliers = vec![0.0; points.len()];
         let kept = ([0.0; 3], multipliers.clone());
-        Ok(Obstacle { name, shape, motion, points, penalty, tolerance, offset: [0.0; 3], multipliers, kept })
+        Ok(Obstacle { name, shape, motion: Motion(motion), points, penalty, tolerance, offset: [0.0; 3], multipliers, kept })
     }
 
-    /// Where the obstacle has moved to at a time, times `ramp`.
-    pub(crate) fn offset_at(&self, t: f64, ramp: f64) -> [f64; 3] {
-        std::array::from_fn(|d| ramp * self.motion.get(d).map_or(0.0, |e| e.eval(&[], t)))
+    /// Its script.
+    pub(crate) fn motion(&self) -> Motion {
+        self.motion.clone()
     }
 
     /// Whether the obstacle's motion mentions t.
     pub(crate) fn depends_on_time(&self) -> bool {
-        self.motion.iter().any(Expr::depends_on_time)
+        self.motion.0.iter().any(Expr::depends_on_time)
     }
 
     pub(crate) fn move_to(&mut self, offset: [f64; 3]) {
@@ -156,9 +183,9 @@ impl Obstacle {
 
     /// Adds the obstacle's forces on the nodes.
     pub(crate) fn add_force(&self, u: &[f64], dim: usize, force: &mut [f64]) {
-        for (p, lambda) in self.points.iter().zip(&self.multipliers) {
+        for (q, p) in self.points.iter().enumerate() {
             let (gap, normal, _) = self.gap_at(p, u, dim);
-            let pressure = lambda - self.penalty * gap;
+            let pressure = self.multipliers[q] - self.penalty[q] * gap;
             if pressure > 0.0 {
                 for (&n, v) in p.nodes.iter().zip(&p.values) {
                     (0..dim).for_each(|d| force[n as usize * dim + d] += p.area * v * pressure * normal[d]);
@@ -170,9 +197,9 @@ impl Obstacle {
     /// The obstacle's force on the body.
     pub(crate) fn resultant(&self, u: &[f64], dim: usize) -> [f64; 3] {
         let mut out = [0.0; 3];
-        for (p, lambda) in self.points.iter().zip(&self.multipliers) {
+        for (q, p) in self.points.iter().enumerate() {
             let (gap, normal, _) = self.gap_at(p, u, dim);
-            let pressure = (lambda - self.penalty * gap).max(0.0);
+            let pressure = (self.multipliers[q] - self.penalty[q] * gap).max(0.0);
             (0..dim).for_each(|d| out[d] += p.area * pressure * normal[d]);
         }
         out
@@ -181,9 +208,9 @@ impl Obstacle {
     /// Adds the derivative of minus the forces to a tangent.
     pub(crate) fn add_tangent(&self, u: &[f64], assembly: &Assembly, matrix: &mut CsrMatrix) {
         let dim = assembly.mesh.dim;
-        for (p, lambda) in self.points.iter().zip(&self.multipliers) {
+        for (q, p) in self.points.iter().enumerate() {
             let (gap, normal, curvature) = self.gap_at(p, u, dim);
-            let pressure = lambda - self.penalty * gap;
+            let pressure = self.multipliers[q] - self.penalty[q] * gap;
             if pressure <= 0.0 {
                 continue;
             }
@@ -193,7 +220,7 @@ impl Obstacle {
                 for (b, vb) in p.values.iter().enumerate() {
                     for i in 0..dim {
                         for j in 0..dim {
-                            let stiffness = self.penalty * normal[i] * normal[j] - pressure * curvature[i][j];
+                            let stiffness = self.penalty[q] * normal[i] * normal[j] - pressure * curvature[i][j];
                             element[(a * dim + i) * k + b * dim + j] = p.area * va * vb * stiffness;
                         }
                     }
@@ -203,16 +230,18 @@ impl Obstacle {
         }
     }
 
-    /// Sets each multiplier to the pressure at `u`; gives whether no point lay too deep, and then leaves them.
+    /// Sets each multiplier to the pressure at `u`; gives whether no point lay too deep or was pressed from afar, and then keeps all
+    /// multipliers but those of points that came loose.
     pub(crate) fn augment(&mut self, u: &[f64], dim: usize) -> bool {
         let gaps: Vec<f64> = self.points.iter().map(|p| self.gap_at(p, u, dim).0).collect();
-        if gaps.iter().all(|g| *g >= -self.tolerance) {
-            return true;
+        let pressures: Vec<f64> = (0..gaps.len()).map(|q| (self.multipliers[q] - self.penalty[q] * gaps[q]).max(0.0)).collect();
+        let settled = gaps.iter().zip(&pressures).all(|(g, p)| *p == 0.0 || g.abs() <= self.tolerance);
+        for (lambda, p) in self.multipliers.iter_mut().zip(pressures) {
+            if !settled || p == 0.0 {
+                *lambda = p;
+            }
         }
-        for (lambda, gap) in self.multipliers.iter_mut().zip(&gaps) {
-            *lambda = (*lambda - self.penalty * gap).max(0.0);
-        }
-        false
+        settled
     }
 }
 
@@ -228,7 +257,11 @@ fn read_shape(table: &Table, dim: usize) -> Result<Shape, PhysicsError> {
     let unit = |key: &str| -> Result<[f64; 3], PhysicsError> {
         let v = vector(key)?;
         let length = dot(v, v).sqrt();
-        if length > 0.0 { Ok(v.map(|x| x / length)) } else { Err(table.error(key, "has no direction", "write a vector that is not zero").into()) }
+        if length > 0.0 {
+            Ok(v.map(|x| x / length))
+        } else {
+            Err(table.error(key, "has no direction", "write a vector that is not zero").into())
+        }
     };
     let shapes = if dim == 3 { &["plane", "sphere", "cylinder"][..] } else { &["plane", "circle"][..] };
     Ok(match (table.choice("shape", shapes)?, dim) {
@@ -236,4 +269,89 @@ fn read_shape(table: &Table, dim: usize) -> Result<Shape, PhysicsError> {
         (1, _) => Shape::Sphere { centre: vector("center")?, radius: table.positive("radius")? },
         _ => Shape::Cylinder { point: vector("point")?, axis: unit("axis")?, radius: table.positive("radius")? },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::solid::{Body, CellState, testing};
+    use femur_fem::{CellGeometry, Tabulation};
+    use femur_mesh::CellKind;
+    use femur_mesh::generate::{box_, rectangle};
+    use femur_sim::case::CaseFile;
+    use femur_solve::Inadmissible;
+    use std::sync::Arc;
+
+    /// A body without any stiffness.
+    struct Nothing;
+
+    impl Body for Nothing {
+        fn history(&self) -> usize {
+            0
+        }
+        fn symmetric(&self) -> bool {
+            true
+        }
+        fn cell(
+            &self,
+            _: usize,
+            _: &CellGeometry,
+            _: &Tabulation,
+            _: &[f64],
+            _: &mut CellState,
+            _: &mut [f64],
+            _: Option<&mut [f64]>,
+        ) -> Result<f64, Inadmissible> {
+            Ok(0.0)
+        }
+    }
+
+    fn obstacle(mesh: &Mesh, text: &str) -> Obstacle {
+        let text = format!("physics = \"p\"\n[mesh]\nfile = \"a.msh\"\n[[obstacle]]\ntag = \"top\"\n{text}");
+        let case = CaseFile::parse(&text, "c").unwrap().nominal().unwrap();
+        Obstacle::read(&case, mesh, 1.5, 3.0).unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_tangent_is_the_derivative_of_the_force_and_the_resultant_its_sum() {
+        let flat = Arc::new(rectangle([1.0, 1.0], [2, 2], CellKind::Quad8).unwrap());
+        let solid = Arc::new(box_([1.0; 3], [2, 2, 2], CellKind::Tet10).unwrap());
+        for (mesh, text) in [
+            (&flat, "shape = \"circle\"\ncenter = [0.45, 1.9]\nradius = 1.0\n"),
+            (&flat, "shape = \"plane\"\npoint = [0.0, 0.9]\nnormal = [0.2, -1.0]\n"),
+            (&solid, "shape = \"sphere\"\ncenter = [0.45, 1.9, 0.6]\nradius = 1.0\n"),
+            (&solid, "shape = \"cylinder\"\npoint = [0.45, 1.4, 0.6]\naxis = [0.3, 0.1, 1.0]\nradius = 0.5\n"),
+        ] {
+            let dim = mesh.dim;
+            let mut o = obstacle(mesh, text);
+            let assembly = Assembly::new(mesh, &Nothing);
+            let n = assembly.assembler.size();
+            let u = testing::displacements(n, 0.02, 0.3);
+            assert!(!o.augment(&u, dim), "the surface lies within the obstacle");
+            let mut matrix = assembly.assembler.zeros();
+            o.add_tangent(&u, &assembly, &mut matrix);
+            let scale = matrix.values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+            assert!(scale > 0.0);
+            let force = |u: &[f64]| {
+                let mut f = vec![0.0; n];
+                o.add_force(u, dim, &mut f);
+                f
+            };
+            for col in 0..n {
+                let at = |by: f64| {
+                    let mut v = u.clone();
+                    v[col] += by;
+                    force(&v)
+                };
+                let (hi, lo) = (at(1e-7), at(-1e-7));
+                for row in 0..n {
+                    let slope = -(hi[row] - lo[row]) / 2e-7;
+                    assert!((slope - matrix.get(row, col)).abs() < 1e-5 * scale, "{text}: {slope} and {}", matrix.get(row, col));
+                }
+            }
+            let (f, sum) = (force(&u), o.resultant(&u, dim));
+            assert!((0..dim).all(|d| (f.iter().skip(d).step_by(dim).sum::<f64>() - sum[d]).abs() < 1e-12 * scale));
+            assert!(sum[1] < 0.0, "the obstacle presses down");
+        }
+    }
 }

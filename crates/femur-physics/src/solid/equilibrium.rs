@@ -34,6 +34,8 @@ pub(crate) struct Equilibrium {
     /// Free unknowns and prescribed ones at the last equilibrium.
     state: (Vec<f64>, BTreeMap<usize, f64>),
     loads: Loads,
+    /// Largest norm of forces, and largest work, at any equilibrium so far: what a body that is unloaded is measured by.
+    scale: (f64, f64),
     /// Displacements `[num_nodes dim]` last asked for.
     pub(crate) u: Vec<f64>,
     /// Nodal forces of the body and its elastic supports, and of the obstacles on it, at `u`.
@@ -67,6 +69,7 @@ impl Equilibrium {
             state: (vec![0.0; free.len()], BTreeMap::new()),
             free,
             loads: Loads { external: vec![0.0; size], prescribed: BTreeMap::new() },
+            scale: (0.0, 0.0),
             u: vec![0.0; size],
             internal: vec![0.0; size],
             contact: vec![0.0; size],
@@ -79,18 +82,18 @@ impl Equilibrium {
         }
     }
 
+    /// Number of displacement components that are not prescribed.
+    pub(crate) fn num_unknowns(&self) -> usize {
+        self.free.len()
+    }
+
     /// What the surroundings exert on the body beside loads and obstacles, `[num_nodes dim]`.
     pub(crate) fn reaction(&self) -> Vec<f64> {
         (0..self.u.len()).map(|i| self.internal[i] - self.loads.external[i] - self.contact[i]).collect()
     }
 
     /// Solves for the equilibrium at these loads with the obstacles moved by `offsets`, starting from the last one; keeps it if found.
-    pub(crate) fn advance(
-        &mut self,
-        loads: Loads,
-        offsets: &[[f64; 3]],
-        options: &NewtonOptions,
-    ) -> Result<(usize, SolveReport), String> {
+    pub(crate) fn advance(&mut self, loads: Loads, offsets: &[[f64; 3]], options: &NewtonOptions) -> Result<(usize, SolveReport), String> {
         let before = std::mem::replace(&mut self.loads, loads);
         self.obstacles.iter_mut().zip(offsets).for_each(|(o, &by)| o.move_to(by));
         match self.solve(options) {
@@ -98,6 +101,7 @@ impl Equilibrium {
                 self.state = (x, self.loads.prescribed.clone());
                 self.history.copy_from_slice(&self.trial);
                 self.obstacles.iter_mut().for_each(Obstacle::keep);
+                self.scale = (self.force_scale(), self.energy_scale());
                 Ok((iterations, report))
             }
             Err(reason) => {
@@ -119,7 +123,10 @@ impl Equilibrium {
             iterations += report.iterations;
             let u = std::mem::take(&mut self.u);
             let dim = self.assembly.mesh.dim;
-            let settled = self.obstacles.iter_mut().fold(true, |all, o| o.augment(&u, dim) && all);
+            let mut settled = true;
+            for o in &mut self.obstacles {
+                settled &= o.augment(&u, dim);
+            }
             self.u = u;
             if settled {
                 return Ok((x, iterations, report));
@@ -229,10 +236,10 @@ impl NonlinearProblem for Equilibrium {
     }
 
     fn force_scale(&self) -> f64 {
-        norm(&self.internal).max(norm(&self.loads.external)).max(norm(&self.contact))
+        norm(&self.internal).max(norm(&self.loads.external)).max(norm(&self.contact)).max(self.scale.0)
     }
 
     fn energy_scale(&self) -> f64 {
-        self.u.iter().zip(&self.internal).map(|(u, f)| u * f).sum::<f64>().abs()
+        self.u.iter().zip(&self.internal).map(|(u, f)| u * f).sum::<f64>().abs().max(self.scale.1)
     }
 }

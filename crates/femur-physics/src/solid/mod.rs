@@ -4,11 +4,12 @@ mod assembly;
 pub(crate) mod contact;
 mod equilibrium;
 pub(crate) mod model;
+pub(crate) mod simulator;
 mod stepping;
 
 pub(crate) use assembly::Assembly;
 pub(crate) use equilibrium::{Equilibrium, Loads};
-pub(crate) use stepping::{Stepping, newton_options};
+pub(crate) use stepping::Stepping;
 
 use femur_fem::{CellGeometry, Tabulation};
 use femur_solve::Inadmissible;
@@ -48,3 +49,6 @@ pub(crate) trait Body: Send + Sync {
         tangent: Option<&mut [f64]>,
     ) -> Result<f64, Inadmissible>;
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
