@@ -66,6 +66,17 @@ fn extrapolation(kind: CellKind, rule: &Quadrature) -> Vec<Vec<f64>> {
 pub fn recover(
     mesh: &Mesh,
     components: usize,
+    evaluate: impl FnMut(usize, &[u32], &CellGeometry, &Tabulation, usize, &mut [f64]),
+) -> Vec<f64> {
+    recover_from(mesh, components, &|kind| Quadrature::new(kind, reduced_degree(kind)), evaluate)
+}
+
+/// As [`recover`] from the points of another rule for each kind of cells: those at which a history is known. The rule must have as
+/// many points as the polynomial has terms.
+pub fn recover_from(
+    mesh: &Mesh,
+    components: usize,
+    rule_of: &dyn Fn(CellKind) -> Quadrature,
     mut evaluate: impl FnMut(usize, &[u32], &CellGeometry, &Tabulation, usize, &mut [f64]),
 ) -> Vec<f64> {
     let mut sum = vec![0.0; mesh.num_nodes() * components];
@@ -73,7 +84,7 @@ pub fn recover(
     let mut geometry = CellGeometry::default();
     let mut first = 0;
     for block in &mesh.blocks {
-        let rule = Quadrature::new(block.kind, reduced_degree(block.kind));
+        let rule = rule_of(block.kind);
         let to_nodes = extrapolation(block.kind, &rule);
         let table = Tabulation::new(block.kind, rule);
         let points = table.rule.len();

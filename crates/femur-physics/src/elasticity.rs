@@ -2,9 +2,9 @@
 //!
 //! Strong form `-div sigma = b`, `sigma = lambda tr(eps) I + 2 mu eps`; weak form and sources in `docs/src/topics/linear-elasticity.md`.
 
-mod boundary;
+pub(crate) mod boundary;
 mod kernel;
-mod rigid;
+pub(crate) mod rigid;
 
 use crate::linear::{Channel, System, solver_choice};
 use crate::material::{materials, to_nodes};
@@ -64,7 +64,8 @@ impl Model {
             lame.push(Lame::new(e, nu, mesh.dim == 2 && !plane_strain));
             constants.push((e, nu, density));
         }
-        let conditions = Conditions::read(case, mesh, &material_id, &constants, &tables)?;
+        let densities: Vec<Option<f64>> = constants.iter().map(|c| c.2).collect();
+        let conditions = Conditions::read(case, mesh, &material_id, &densities, &tables, (0.0, 1.0))?;
         rigid::check(case, mesh, &conditions)?;
         let output = if case.output.vertices_only {
             let (vertices, kept) = mesh.vertices_only();

@@ -2,11 +2,14 @@
 
 pub mod advection_diffusion;
 pub mod elasticity;
+pub mod elastoplasticity;
 pub mod error;
 pub mod heat;
+pub mod hyperelasticity;
 mod linear;
 mod material;
 pub mod navier_stokes;
+mod solid;
 
 pub use error::PhysicsError;
 
@@ -43,5 +46,11 @@ pub trait Physics: Sync {
 }
 
 /// Every physics.
-pub static PHYSICS: &[&dyn Physics] =
-    &[&elasticity::LinearElasticity, &heat::Heat, &navier_stokes::NavierStokes, &advection_diffusion::AdvectionDiffusion];
+pub static PHYSICS: &[&dyn Physics] = &[
+    &elasticity::LinearElasticity,
+    &heat::Heat,
+    &navier_stokes::NavierStokes,
+    &advection_diffusion::AdvectionDiffusion,
+    &hyperelasticity::Hyperelasticity,
+    &elastoplasticity::Elastoplasticity,
+];

@@ -33,6 +33,21 @@ pub const TEMPLATES: &[Template] = &[
         summary: "static elasticity of a cantilever of hexahedra (3D)",
         text: include_str!("../templates/cantilever-3d.toml"),
     },
+    Template {
+        name: "hyperelastic-beam",
+        summary: "a rubber beam bent far by a growing force, at finite strain (2D)",
+        text: include_str!("../templates/hyperelastic-beam.toml"),
+    },
+    Template {
+        name: "elastoplastic-plate",
+        summary: "a metal plate with a hole pulled beyond yield and let go (2D)",
+        text: include_str!("../templates/elastoplastic-plate.toml"),
+    },
+    Template {
+        name: "deforming-plate",
+        summary: "a soft plate of tetrahedra with a rigid ball pressed into it, in quasi-static steps (3D)",
+        text: include_str!("../templates/deforming-plate.toml"),
+    },
 ];
 
 /// The template of that name.

@@ -13,12 +13,14 @@ use femur_solve::CsrMatrix;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What holds and loads the body.
-pub(super) struct Conditions {
-    pub(super) constraints: Constraints,
-    pub(super) channels: Vec<Channel>,
-    pub(super) node_type: Vec<NodeType>,
+pub(crate) struct Conditions {
+    pub(crate) constraints: Constraints,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) node_type: Vec<NodeType>,
     /// Loads of this case at the nodes, for a surrogate that does not superpose: by name, with the unit, `[num_nodes, dim]`.
-    pub(super) at_nodes: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
+    pub(crate) at_nodes: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
+    /// Whether a load or a displacement mentions t.
+    pub(crate) varies: bool,
     supports: Vec<(Vec<FacetPoint>, Expr)>,
     supported: BTreeSet<usize>,
 }
@@ -31,16 +33,21 @@ struct Reader<'a> {
     case: &'a Case,
     mesh: &'a Mesh,
     thickness: f64,
+    /// Time, and the part that acts of what does not mention it.
+    time: (f64, f64),
     out: Conditions,
 }
 
 impl Conditions {
-    pub(super) fn read(
+    /// Reads supports and loads, with their values at a time; those that do not mention t are multiplied by `ramp`. `densities` are
+    /// those of the materials, in the order of `tables`.
+    pub(crate) fn read(
         case: &Case,
         mesh: &Mesh,
         material_id: &[i32],
-        constants: &[(f64, f64, Option<f64>)],
+        densities: &[Option<f64>],
         tables: &[Table],
+        (time, ramp): (f64, f64),
     ) -> Result<Self, PhysicsError> {
         let thickness = if mesh.dim == 2 { case.root().positive_or("thickness", 1.0)? } else { 1.0 };
         let out = Conditions {
@@ -48,17 +55,18 @@ impl Conditions {
             channels: Vec::new(),
             node_type: vec![NodeType::Normal; mesh.num_nodes()],
             at_nodes: BTreeMap::new(),
+            varies: false,
             supports: Vec::new(),
             supported: BTreeSet::new(),
         };
-        let mut reader = Reader { case, mesh, thickness, out };
+        let mut reader = Reader { case, mesh, thickness, time: (time, ramp), out };
         for table in case.tables("boundary") {
             reader.boundary(&table)?;
         }
         reader.volume("body_force", |_| Ok(1.0), material_id)?;
         reader.volume(
             "gravity",
-            |m| constants[m].2.ok_or_else(|| tables[m].error("density", "is needed with gravity", "write density = ...").into()),
+            |m| densities[m].ok_or_else(|| tables[m].error("density", "is needed with gravity", "write density = ...").into()),
             material_id,
         )?;
         let mut out = reader.out;
@@ -72,24 +80,24 @@ impl Conditions {
         Ok(out)
     }
 
-    pub(super) fn is_prescribed(&self, unknown: usize) -> bool {
+    pub(crate) fn is_prescribed(&self, unknown: usize) -> bool {
         let node = unknown / self.constraints.components;
         self.constraints.fixed.contains_key(&unknown) && !self.constraints.frames.contains_key(&node)
     }
 
     /// The prescribed value of an unknown in this case, 0 where free.
-    pub(super) fn value(&self, unknown: usize) -> f64 {
+    pub(crate) fn value(&self, unknown: usize) -> f64 {
         self.channels.iter().map(|c| c.load.value * c.prescribed.get(&unknown).copied().unwrap_or(0.0)).sum()
     }
 
     /// Whether a node may carry a reaction.
-    pub(super) fn may_react(&self, node: usize) -> bool {
+    pub(crate) fn may_react(&self, node: usize) -> bool {
         let c = self.constraints.components;
         self.supported.contains(&node) || (node * c..(node + 1) * c).any(|u| self.constraints.fixed.contains_key(&u))
     }
 
     /// Nodes and the directions in which they are held.
-    pub(super) fn held_directions(&self, dim: usize) -> BTreeMap<usize, Vec<[f64; 3]>> {
+    pub(crate) fn held_directions(&self, dim: usize) -> BTreeMap<usize, Vec<[f64; 3]>> {
         let axis = |d: usize| std::array::from_fn(|i| f64::from(u8::from(i == d)));
         let mut out: BTreeMap<usize, Vec<[f64; 3]>> = BTreeMap::new();
         for &u in self.constraints.fixed.keys() {
@@ -104,7 +112,7 @@ impl Conditions {
     }
 
     /// Adds elastic supports to a stiffness.
-    pub(super) fn add_supports(&self, mesh: &Mesh, assembler: &Assembler, matrix: &mut CsrMatrix, thickness: f64) {
+    pub(crate) fn add_supports(&self, mesh: &Mesh, assembler: &Assembler, matrix: &mut CsrMatrix, thickness: f64) {
         let dim = mesh.dim;
         for (points, stiffness) in &self.supports {
             for p in points {
@@ -125,6 +133,11 @@ impl Conditions {
 }
 
 impl Reader<'_> {
+    /// Value of a load or displacement at a point.
+    fn value(&self, e: &Expr, x: &[f64]) -> f64 {
+        e.eval(x, self.time.0) * if e.depends_on_time() { 1.0 } else { self.time.1 }
+    }
+
     fn boundary(&mut self, table: &Table) -> Result<(), PhysicsError> {
         let tag = table.string("tag")?;
         known_tag(self.mesh, table, "tag", &tag)?;
@@ -169,7 +182,7 @@ impl Reader<'_> {
                 let path = format!("{}.point_force.{i}", table.path());
                 self.mark(&nodes);
                 for &n in &nodes {
-                    let value = f.eval(self.mesh.point(n as usize), 0.0);
+                    let value = self.value(f, self.mesh.point(n as usize));
                     self.at_node("point_force", self.case.units.force, n)[i] += value;
                 }
                 self.push(format!("{tag}.point_force.{}", axis(i)), self.case.units.force, f, &path, |dim, size, scale| {
@@ -221,14 +234,16 @@ impl Reader<'_> {
                 }
             }
             let path = format!("{}.displacement.{i}", table.path());
+            self.out.varies |= value.depends_on_time();
             let constant = value.is_constant();
             if constant == Some(0.0) && !sampled(self.case, &path) {
                 continue;
             }
             let size = self.mesh.num_nodes() * dim;
-            let mut c = channel(format!("{tag}.displacement.{}", axis(i)), self.case.units.length, constant.unwrap_or(1.0), size);
+            let mut c =
+                channel(format!("{tag}.displacement.{}", axis(i)), self.case.units.length, constant.map_or(1.0, |c| c * self.time.1), size);
             for &n in &nodes {
-                let v = if constant.is_some() { 1.0 } else { value.eval(self.mesh.point(n as usize), 0.0) };
+                let v = if constant.is_some() { 1.0 } else { self.value(value, self.mesh.point(n as usize)) };
                 c.prescribed.insert(n as usize * dim + i, v);
             }
             self.out.channels.push(c);
@@ -371,16 +386,17 @@ impl Reader<'_> {
     ) {
         let nodes: Vec<u32> = points.iter().flat_map(|p| p.nodes.clone()).collect();
         self.mark(&nodes);
+        self.out.varies |= value.depends_on_time();
         self.spread(points, value, &direction);
         let constant = value.is_constant();
         if constant == Some(0.0) && !keep {
             return;
         }
         let dim = self.mesh.dim;
-        let mut c = channel(name, unit, constant.unwrap_or(1.0), self.mesh.num_nodes() * dim);
+        let mut c = channel(name, unit, constant.map_or(1.0, |c| c * self.time.1), self.mesh.num_nodes() * dim);
         for p in points {
             let v = direction(p);
-            let scale = if constant.is_some() { 1.0 } else { value.eval(&p.position[..dim], 0.0) };
+            let scale = if constant.is_some() { 1.0 } else { self.value(value, &p.position[..dim]) };
             for (a, &n) in p.nodes.iter().enumerate() {
                 for d in 0..dim {
                     c.vector[n as usize * dim + d] += self.thickness * p.area * scale * p.values[a] * v[d];
@@ -395,7 +411,7 @@ impl Reader<'_> {
         let dim = self.mesh.dim;
         let mut means: BTreeMap<u32, ([f64; 3], f64)> = BTreeMap::new();
         for p in points {
-            let weight = p.area * value.eval(&p.position[..dim], 0.0);
+            let weight = p.area * self.value(value, &p.position[..dim]);
             let v = direction(p);
             for &n in &p.nodes {
                 let (sum, area) = means.entry(n).or_default();
@@ -429,9 +445,11 @@ impl Reader<'_> {
         if constant == Some(0.0) && !sampled(self.case, path) {
             return;
         }
-        let (dim, size) = (self.mesh.dim, self.mesh.num_nodes() * self.mesh.dim);
-        let mut c = channel(name, unit, constant.unwrap_or(1.0), size);
-        c.vector = fill(dim, size, &|x| if constant.is_some() { 1.0 } else { value.eval(x, 0.0) });
+        self.out.varies |= value.depends_on_time();
+        let (dim, size, (time, ramp)) = (self.mesh.dim, self.mesh.num_nodes() * self.mesh.dim, self.time);
+        let factor = if value.depends_on_time() { 1.0 } else { ramp };
+        let mut c = channel(name, unit, constant.map_or(1.0, |c| c * self.time.1), size);
+        c.vector = fill(dim, size, &|x| if constant.is_some() { 1.0 } else { factor * value.eval(x, time) });
         self.out.channels.push(c);
     }
 
@@ -455,7 +473,7 @@ impl Reader<'_> {
         let at_nodes = to_nodes(mesh, material_id, |m| densities[&(m as i32)]);
         for (i, f) in values.iter().enumerate() {
             for (n, density) in at_nodes.iter().enumerate() {
-                self.at_node("body_force", self.case.units.body_force, n as u32)[i] += density * f.eval(mesh.point(n), 0.0);
+                self.at_node("body_force", self.case.units.body_force, n as u32)[i] += density * self.value(f, mesh.point(n));
             }
             self.push(format!("{key}.{}", axis(i)), unit, f, &format!("{key}.{i}"), |dim, size, scale| {
                 let mut vector = vec![0.0; size];

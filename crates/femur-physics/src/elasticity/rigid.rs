@@ -6,7 +6,7 @@ use femur_mesh::{Mesh, topology};
 use femur_sim::case::Case;
 
 /// Refuses a body of which a connected part can still move rigidly.
-pub(super) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result<(), PhysicsError> {
+pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result<(), PhysicsError> {
     let dim = mesh.dim;
     let part = topology::components(mesh);
     let used: Vec<bool> = {
