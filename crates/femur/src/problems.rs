@@ -9,8 +9,12 @@ macro_rules! problems {
 }
 
 problems![
+    "cook-neo-hookean",
+    "cook-neo-hookean-incompressible",
     "cook-plane-strain",
     "cook-plane-stress",
+    "hertz-line",
+    "hill-cylinder",
     "howland-strip",
     "howland-wide-strip",
     "kirsch-infinite",
@@ -23,4 +27,6 @@ problems![
     "nafems-t3",
     "nafems-t4",
     "timoshenko-cantilever",
+    "turek-hron-csm1",
+    "turek-hron-csm2",
 ];

@@ -66,8 +66,10 @@ impl Measure {
 impl Expectation {
     /// The measured value, without the factor.
     pub(super) fn measure(&self, run: &Trajectory) -> Result<f64, String> {
-        if let Some(series) = run.log.series.iter().find(|s| s.name == self.name) {
-            if self.component.is_some() || self.place != Where::Everywhere {
+        // A component of a force over time is a series of its own, `punch_force.y`.
+        let whole = self.component.as_ref().map_or_else(|| self.name.clone(), |c| format!("{}.{c}", self.name));
+        if let Some(series) = run.log.series.iter().find(|s| s.name == whole || s.name == self.name) {
+            if series.name != whole || self.place != Where::Everywhere {
                 return Err("is a number of the whole body: it has no components and no places".into());
             }
             return self.over_time(&series.times, &series.values);

@@ -55,6 +55,8 @@ pub struct Expectation {
     pub place: Where,
     /// When it is measured.
     pub when: When,
+    /// A second quantity, over all or of the same time, and a power: ours is divided by its size to that power.
+    pub per: Option<(Box<Expectation>, f64)>,
     /// Factor on the measured value: a unit, or the length over velocity that makes a frequency a Strouhal number.
     pub factor: f64,
     /// Field or series.
@@ -131,7 +133,15 @@ impl Expectation {
             }
             (None, _) => line.positive_or("tolerance", 1e-6)?,
         };
-        let expectation = Expectation {
+        let per = match line.opt_string("per")? {
+            Some(other) => {
+                let (name, component, measure) = parse(line, &other, false)?;
+                Some((name, component, measure, line.f64_or("power", 1.0)?))
+            }
+            None => None,
+        };
+        let mut expectation = Expectation {
+            per: None,
             value,
             tolerance,
             published,
@@ -149,12 +159,20 @@ impl Expectation {
             measure,
         };
         line.finish()?;
+        if let Some((name, component, measure, power)) = per {
+            let other = Expectation { name, component, measure, place: Where::Everywhere, ..expectation.clone() };
+            expectation.per = Some((Box::new(other), power));
+        }
         Ok(expectation)
     }
 
     /// Holds the expectation against a run.
     pub fn check(&self, trajectory: &Trajectory) -> Checked {
-        let got = self.measure(trajectory).map(|v| self.factor * v);
+        let got = self.measure(trajectory).and_then(|v| match &self.per {
+            Some((other, power)) => Ok(v / other.measure(trajectory)?.abs().powf(*power)),
+            None => Ok(v),
+        });
+        let got = got.map(|v| self.factor * v);
         let got = got.and_then(|v| if v.is_finite() { Ok(v) } else { Err(format!("is not finite: {v}")) });
         Checked { expectation: self.clone(), got }
     }

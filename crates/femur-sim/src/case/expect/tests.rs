@@ -28,6 +28,7 @@ fn run() -> Trajectory {
     let times: Vec<f64> = (0..=1000).map(|k| 0.01 * f64::from(k)).collect();
     let values = times.iter().map(|t| 3.0 + (2.0 * std::f64::consts::PI * 0.7 * t + 0.3).sin()).collect();
     run.log.series.push(Series { name: "d".into(), unit: "1".into(), times, values });
+    run.log.series.push(Series { name: "f.y".into(), unit: "N".into(), times: vec![0.0, 3.0], values: vec![1.0, 4.0] });
     run
 }
 
@@ -72,10 +73,12 @@ fn measures_of_a_series() {
         "d.mean" = { value = 3, until = 10 }
         "d.1" = { value = 3.3 }
         "d.last" = { value = 3.3 }
+        "f.y.max" = { value = 4 }
+        ratio = { quantity = "u.x.max", per = "f.y.max", power = 0.5, factor = 10, value = 25 }
     "#;
     let values = got(lines, &run());
     let sine = 3.0 + 0.3f64.sin();
-    let expected = [4.0, 3.0, 2.0, 0.7, 0.07, 3.0, sine, sine];
+    let expected = [4.0, 3.0, 2.0, 0.7, 0.07, 3.0, sine, sine, 4.0, 25.0];
     assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{values:?}");
     // The frequency is one of whole periods, so much better than the step.
     assert!((values[3] - 0.7).abs() < 1e-4, "{values:?}");
@@ -101,7 +104,7 @@ fn published_values_spans_and_references() {
 #[test]
 fn what_is_not_there_is_named() {
     let reason = |line: &str| check(line, &run())[0].got.clone().unwrap_err();
-    assert!(reason("\"v.max\" = { value = 1 }").contains("no such field or series in the result, which has u, c, d"));
+    assert!(reason("\"v.max\" = { value = 1 }").contains("no such field or series in the result, which has u, c, d, f.y"));
     assert!(reason("\"u.z.max\" = { value = 1 }").contains("has no such component, it has x, y"));
     assert!(reason("\"u.x.amplitude\" = { value = 1 }").contains("measure over time: give the point"));
     assert!(reason("\"u.x.max\" = { value = 1, on = \"right\" }").contains("right"));
