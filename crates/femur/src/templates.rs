@@ -48,6 +48,11 @@ pub const TEMPLATES: &[Template] = &[
         summary: "a soft plate of tetrahedra with a rigid ball pressed into it, in quasi-static steps (3D)",
         text: include_str!("../templates/deforming-plate.toml"),
     },
+    Template {
+        name: "cylinder-flow",
+        summary: "vortex street behind a cylinder of any place and size, at any inflow (2D, transient)",
+        text: include_str!("../templates/cylinder-flow.toml"),
+    },
 ];
 
 /// The template of that name.

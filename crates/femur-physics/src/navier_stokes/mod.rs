@@ -48,7 +48,7 @@ impl Physics for NavierStokes {
         let kinds: Vec<String> = mesh.blocks.iter().map(|b| format!("{} / {}", b.kind, b.kind.linear())).collect();
         log.notes.insert("element".into(), kinds.join(", "));
         if case.time.is_some() {
-            Ok(Box::new(transient::Transient::new(model, system, recorder, log)))
+            Ok(Box::new(transient::Transient::new(model, system, recorder, log)?))
         } else {
             Ok(Box::new(steady::Steady { model, system, recorder, log }))
         }

@@ -2,9 +2,9 @@
 
 use super::model::{Integrator, Model};
 use super::output::Recorder;
-use super::system::{Implicit, System};
+use super::system::{Implicit, PRESSURE, System};
 use femur_sim::{Setup, SimError, Simulator, SolverLog, State};
-use femur_solve::newton;
+use femur_solve::{SolveError, newton};
 
 /// Relative residual of a semi-implicit step's increment.
 const INCREMENT: f64 = 1e-9;
@@ -28,13 +28,18 @@ pub(super) struct Transient {
 }
 
 impl Transient {
-    pub(super) fn new(model: Model, system: System, recorder: Recorder, mut log: SolverLog) -> Self {
-        let x = model.initial(&system);
+    /// Starts from the initial velocities made free of divergence.
+    ///
+    /// # Errors
+    /// The linear solver.
+    pub(super) fn new(model: Model, mut system: System, recorder: Recorder, mut log: SolverLog) -> Result<Self, SolveError> {
+        let mut x = model.initial(&system);
+        project(&mut system, model.dt(), &mut x)?;
         let constant_force = (!model.force_varies()).then(|| model.forces_at(&system, model.setup.times[0]));
         log.newton_iters.push(0);
         log.residual.push(0.0);
         let convection = [system.convection(&x), Vec::new()];
-        Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, constant_force }
+        Ok(Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, constant_force })
     }
 
     /// Factor of the new velocity in its time derivative, and the rest of it `[size]`. The first step is one of implicit Euler.
@@ -125,6 +130,27 @@ impl Transient {
             .to_string();
         SimError::Solver { time, reason }
     }
+}
+
+/// Takes the divergence out of velocities, as an impulse of pressure does: after a start from rest with a sudden inflow, say, whose
+/// convection would make no sense. An implicit step of Stokes flow over a hundredth of a time step.
+fn project(system: &mut System, dt: f64, x: &mut [f64]) -> Result<(), SolveError> {
+    let pressure: Vec<f64> = x.to_vec();
+    for n in 0..system.mesh.num_nodes() {
+        if let Some(p) = system.space.dof(PRESSURE, n) {
+            x[p] = 0.0;
+        }
+    }
+    let mut rhs = system.restrict(system.residual(x, &[], false).into_iter().map(|r| -r).collect());
+    system.factor(100.0 / dt, None, false)?;
+    system.solve_free(&mut rhs)?;
+    system.add_free(&rhs, x);
+    for n in 0..system.mesh.num_nodes() {
+        if let Some(p) = system.space.dof(PRESSURE, n) {
+            x[p] = pressure[p];
+        }
+    }
+    Ok(())
 }
 
 impl Simulator for Transient {
