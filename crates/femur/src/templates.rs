@@ -48,6 +48,11 @@ pub const TEMPLATES: &[Template] = &[
         summary: "a soft plate of tetrahedra with a rigid ball pressed into it, in quasi-static steps (3D)",
         text: include_str!("../templates/deforming-plate.toml"),
     },
+    Template {
+        name: "cantilever-dynamics",
+        summary: "a cantilever that swings under a sudden load (2D, transient)",
+        text: include_str!("../templates/cantilever-dynamics.toml"),
+    },
 ];
 
 /// The template of that name.
