@@ -1,11 +1,18 @@
-//! Heat conduction, steady and transient by the theta scheme.
+//! Heat conduction, steady and transient: the theta scheme, or steps of chosen length where it adapts them.
 //!
-//! `rho c dT/dt - div(k grad T) = q`; weak form in `docs/src/topics/heat.md`.
+//! `rho c dT/dt - div(k grad T) = q`; weak form in `docs/src/topics/heat.md`. Linear problems are solved here, load by load; those with
+//! coefficients that depend on T, radiation or adaptive steps in `heat/nonlinear.rs` and
+//! `heat/stepping.rs`.
+
+mod coefficient;
+mod nonlinear;
+mod stepping;
 
 use crate::elasticity::facet_tags;
 use crate::linear::{Channel, System, sampled, solver_choice};
 use crate::material::{known_tag, materials, to_nodes};
 use crate::{Physics, PhysicsError};
+use coefficient::Coefficient;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints, recovery};
 use femur_mesh::{Field, Location, Mesh};
@@ -26,6 +33,8 @@ enum Flow {
     Flux(Expr),
     /// Coefficient and ambient temperature.
     Convection(Expr, Expr),
+    /// Emissivity and ambient temperature, in kelvin.
+    Radiation(Expr, Expr),
 }
 
 struct Surface {
@@ -41,7 +50,7 @@ struct Model {
     output: (Arc<Mesh>, Option<Vec<u32>>),
     thickness: f64,
     material_id: Vec<i32>,
-    conductivity: Vec<f64>,
+    conductivity: Vec<Coefficient>,
     capacity: Vec<f64>,
     /// Temperature prescribed on the nodes of a boundary: name, path, nodes, value.
     walls: Vec<(String, String, Vec<u32>, Expr)>,
@@ -53,11 +62,16 @@ struct Model {
     initial: Expr,
     time: Option<TimeGrid>,
     units: Units,
+    /// Whether it is solved by Newton's method.
+    nonlinear: bool,
     setup: Setup,
 }
 
+/// The Stefan-Boltzmann constant in W/(m^2 K^4) (CODATA 2018, exact in the revised SI).
+const STEFAN_BOLTZMANN: f64 = 5.670_374_419e-8;
+
 /// The words of a `[[boundary]]`.
-const KEYS: &[&str] = &["tag", "temperature", "heat_flux", "convection"];
+const KEYS: &[&str] = &["tag", "temperature", "heat_flux", "convection", "radiation"];
 
 impl Model {
     fn new(case: &Case, mesh: &Arc<Mesh>) -> Result<Self, PhysicsError> {
@@ -67,7 +81,7 @@ impl Model {
         let (material_id, tables) = materials(case, mesh)?;
         let (mut conductivity, mut capacity) = (Vec::new(), Vec::new());
         for table in &tables {
-            conductivity.push(table.positive("conductivity")?);
+            conductivity.push(Coefficient::read(table, "conductivity")?);
             capacity.push(if case.time.is_some() {
                 table.positive("density")? * table.positive("specific_heat")?
             } else {
@@ -107,19 +121,27 @@ impl Model {
             walls: Vec::new(),
             reference: None,
             surfaces: Vec::new(),
-            source: root.opt_expr("heat_source")?,
+            source: if root.has("heat_source") { Some(root.expr_with("heat_source", "T")?) } else { None },
             initial,
             time: case.time,
             units: case.units,
+            nonlinear: false,
             setup: placeholder,
         };
         for table in case.tables("boundary") {
             model.boundary(&table)?;
         }
-        let held = !model.walls.is_empty() || model.surfaces.iter().any(|s| matches!(s.flow, Flow::Convection(..)));
+        let held = !model.walls.is_empty() || model.surfaces.iter().any(|s| matches!(s.flow, Flow::Convection(..) | Flow::Radiation(..)));
         if case.time.is_none() && !held {
-            let hint = "add [[boundary]] with temperature or convection, or a [time] grid";
+            let hint = "add [[boundary]] with temperature, convection or radiation, or a [time] grid";
             return Err(root.error("boundary", "nothing holds the temperature, so a steady one does not exist", hint).into());
+        }
+        model.nonlinear = model.conductivity.iter().any(|k| k.constant().is_none())
+            || model.source.as_ref().is_some_and(Expr::depends_on_unknown)
+            || model.surfaces.iter().any(|s| matches!(s.flow, Flow::Radiation(..)))
+            || case.time.is_some_and(|t| t.adaptive.is_some());
+        if model.nonlinear && case.time.is_some_and(|t| t.adaptive.is_none() && t.theta == 0.0) {
+            return Err(case.table("time").error("theta", "0 is explicit, which nonlinear heat lacks", "0.5 .. 1, or adaptive").into());
         }
         model.set_up(case);
         Ok(model)
@@ -161,6 +183,19 @@ impl Model {
             t.finish()?;
             let flow = Flow::Convection(h, ambient);
             surfaces.push(Surface { name: format!("{tag}.ambient"), path: path("convection.ambient"), points: facets()?, flow });
+        }
+        if table.has("radiation") {
+            let t = table.table("radiation")?;
+            let (emissivity, ambient) = (t.expr("emissivity")?, t.expr("ambient")?);
+            if emissivity.is_constant().is_some_and(|e| !(0.0..=1.0).contains(&e) || e == 0.0) {
+                return Err(t.error("emissivity", "must lie above 0 and up to 1", "it is the part of a black body's radiation").into());
+            }
+            if ambient.is_constant().is_some_and(|a| a < 0.0) {
+                return Err(t.error("ambient", "is below absolute zero", "radiation needs all temperatures in kelvin").into());
+            }
+            t.finish()?;
+            let flow = Flow::Radiation(emissivity, ambient);
+            surfaces.push(Surface { name: format!("{tag}.radiation"), path: path("radiation"), points: facets()?, flow });
         }
         self.surfaces.extend(surfaces);
         table.finish()?;
@@ -210,10 +245,11 @@ impl Model {
         let varies = self.walls.iter().any(|w| w.3.depends_on_time())
             || self.surfaces.iter().any(|s| match &s.flow {
                 Flow::Flux(q) => q.depends_on_time(),
-                Flow::Convection(h, a) => h.depends_on_time() || a.depends_on_time(),
+                Flow::Convection(h, a) | Flow::Radiation(h, a) => h.depends_on_time() || a.depends_on_time(),
             });
         let varies = varies || self.source.as_ref().is_some_and(Expr::depends_on_time);
         self.reference = match self.time {
+            _ if self.nonlinear => None,
             None => Some(0.0),
             Some(_) if varies => None,
             Some(_) => self.initial.is_constant(),
@@ -234,7 +270,12 @@ impl Model {
             steps: 1,
             values: self.restrict(&values, 1),
         };
-        let mut inputs = vec![fixed("conductivity", units.conductivity, to_nodes(&self.mesh, &self.material_id, |m| self.conductivity[m]))];
+        let typical = self.typical_temperature();
+        let material = |value: &dyn Fn(&Coefficient) -> f64| to_nodes(&self.mesh, &self.material_id, |m| value(&self.conductivity[m]));
+        let mut inputs = vec![fixed("conductivity", units.conductivity, material(&|k| k.at(&[], typical).0))];
+        if self.conductivity.iter().any(|k| k.constant().is_none()) {
+            inputs.push(fixed("conductivity_slope", &format!("{}/K", units.conductivity), material(&|k| k.at(&[], typical).1)));
+        }
         if self.time.is_some() {
             inputs.push(fixed("heat_capacity", "", to_nodes(&self.mesh, &self.material_id, |m| self.capacity[m])));
         }
@@ -250,6 +291,20 @@ impl Model {
             inputs.push(series("ambient_temperature", units.temperature, &|t| {
                 self.surface_field(t, |f, x, t| if let Flow::Convection(_, a) = f { Some(a.eval(x, t)) } else { None })
             }));
+        }
+        if self.surfaces.iter().any(|s| matches!(s.flow, Flow::Radiation(..))) {
+            inputs.push(series("emissivity", "1", &|t| {
+                self.surface_field(t, |f, x, t| if let Flow::Radiation(e, _) = f { Some(e.eval(x, t)) } else { None })
+            }));
+            inputs.push(series("radiation_temperature", units.temperature, &|t| {
+                self.surface_field(t, |f, x, t| if let Flow::Radiation(_, a) = f { Some(a.eval(x, t)) } else { None })
+            }));
+        }
+        if self.nonlinear
+            && let Some(q) = &self.source
+        {
+            inputs
+                .push(series("heat_source", units.heat_source, &|t| (0..n).map(|i| q.eval_with(self.mesh.point(i), t, typical)).collect()));
         }
         let mask: Vec<f64> = {
             let held = self.prescribed(times[0]);
@@ -285,7 +340,23 @@ impl Model {
         self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], loads, initial, initial_responses, ..self.setup.clone() };
     }
 
-    /// Conduction and convection matrix at a time, and the capacity matrix.
+    /// The mean of the temperatures that the case prescribes, surrounds the body with and starts from: where coefficients that depend on
+    /// T are shown, and where Newton's method starts.
+    fn typical_temperature(&self) -> f64 {
+        let start = self.setup.times[0];
+        let mut all: Vec<f64> = self.prescribed(start).into_values().collect();
+        for s in &self.surfaces {
+            if let Flow::Convection(_, a) | Flow::Radiation(_, a) = &s.flow {
+                all.extend(s.points.iter().map(|p| a.eval(&p.position[..self.mesh.dim], start)));
+            }
+        }
+        if self.time.is_some() {
+            all.extend((0..self.mesh.num_nodes()).map(|n| self.initial.eval(self.mesh.point(n), start)));
+        }
+        if all.is_empty() { 0.0 } else { all.iter().sum::<f64>() / all.len() as f64 }
+    }
+
+    /// Conduction and convection matrix of a linear problem at a time, and the capacity matrix.
     fn matrices(&self, t: f64) -> Result<(CsrMatrix, CsrMatrix), PhysicsError> {
         // The capacity needs two degrees more than the conduction.
         let assembler = Assembler::new(&self.mesh, 1, 2);
@@ -298,7 +369,7 @@ impl Model {
             {
                 *worst = (geometry.min_det, cell);
             }
-            let c = self.conductivity[self.material_id[cell] as usize] * self.thickness;
+            let c = self.conductivity[self.material_id[cell] as usize].at(&[], 0.0).0 * self.thickness;
             let n = geometry.gradients[0].len();
             for q in 0..table.rule.len() {
                 let (g, w) = (&geometry.gradients[q], c * geometry.volume[q]);
@@ -345,6 +416,8 @@ impl Model {
             self.add_surface(&mut f, s, |x| match &s.flow {
                 Flow::Flux(q) => q.eval(x, t),
                 Flow::Convection(h, a) => h.eval(x, t) * a.eval(x, t),
+                // Such a problem is not solved here.
+                Flow::Radiation(..) => 0.0,
             });
         }
         if let Some(q) = &self.source {
@@ -396,11 +469,13 @@ impl Model {
             let (unit, value, above) = match &s.flow {
                 Flow::Flux(q) => (self.units.heat_flux, q, 0.0),
                 Flow::Convection(_, a) => (self.units.temperature, a, reference),
+                Flow::Radiation(..) => continue,
             };
             if let Some(mut c) = open(&s.name, unit, value, &s.path, above) {
                 self.add_surface(&mut c.vector, s, |x| match &s.flow {
                     Flow::Flux(q) => factor(q, x, 0.0),
                     Flow::Convection(h, a) => h.eval(x, 0.0) * factor(a, x, reference),
+                    Flow::Radiation(..) => 0.0,
                 });
                 out.push(c);
             }
@@ -421,8 +496,12 @@ impl Model {
 
     /// Nodal heat flux `-k grad T` on a mesh.
     fn flux(&self, mesh: &Mesh, temperature: &[f64]) -> Vec<f64> {
-        recovery::recover(mesh, mesh.dim, |cell, nodes, geometry, _, q, out| {
-            let k = self.conductivity[self.material_id[cell] as usize];
+        recovery::recover(mesh, mesh.dim, |cell, nodes, geometry, table, q, out| {
+            let coefficient = &self.conductivity[self.material_id[cell] as usize];
+            let k = coefficient.constant().unwrap_or_else(|| {
+                let at = nodes.iter().zip(&table.values[q]).map(|(&n, v)| v * temperature[n as usize]).sum();
+                coefficient.at(&geometry.position[q][..mesh.dim], at).0
+            });
             for (d, v) in out.iter_mut().enumerate() {
                 *v = -k * nodes.iter().zip(&geometry.gradients[q]).map(|(&n, g)| g[d] * temperature[n as usize]).sum::<f64>();
             }
@@ -563,7 +642,7 @@ impl Physics for Heat {
     }
 
     fn summary(&self) -> &'static str {
-        "heat conduction, steady or transient, with convection and sources"
+        "heat conduction, steady or transient, with convection, radiation, sources, conductivity that depends on T"
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
@@ -574,6 +653,9 @@ impl Physics for Heat {
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case, mesh.dim, mesh.num_nodes())?;
         let model = Model::new(case, mesh)?;
+        if model.nonlinear {
+            return Ok(Box::new(stepping::Simulation::new(model)?));
+        }
         for s in &model.surfaces {
             if let Flow::Convection(h, _) = &s.flow
                 && h.depends_on_time()

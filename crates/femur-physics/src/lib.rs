@@ -1,15 +1,19 @@
 //! One file per physics, and the list of them.
 
 pub mod advection_diffusion;
+mod dynamics;
 pub mod elasticity;
+pub mod elastodynamics;
 pub mod elastoplasticity;
 pub mod error;
 pub mod heat;
 pub mod hyperelasticity;
 mod linear;
 mod material;
+pub mod modal;
 pub mod navier_stokes;
 mod solid;
+pub mod wave;
 
 pub use error::PhysicsError;
 
@@ -53,4 +57,7 @@ pub static PHYSICS: &[&dyn Physics] = &[
     &advection_diffusion::AdvectionDiffusion,
     &hyperelasticity::Hyperelasticity,
     &elastoplasticity::Elastoplasticity,
+    &modal::Modal,
+    &elastodynamics::Elastodynamics,
+    &wave::Wave,
 ];

@@ -59,6 +59,47 @@ macro_rules! gemm {
 gemm!(gemm_f32, f32);
 gemm!(gemm_f64, f64);
 
+/// Eigenvalues `[n]` and eigenvectors (columns of `[n, n]`, row-major) of a symmetric matrix `a` `[n, n]`, which is overwritten, by
+/// cyclic Jacobi rotations (Golub and Van Loan, ch. 8.5): slow beyond some hundred rows, and the same bits on any number of threads.
+pub fn symmetric_eigen(a: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut vectors = vec![0.0; n * n];
+    (0..n).for_each(|i| vectors[i * n + i] = 1.0);
+    let scale = a[..n * n].iter().map(|v| v * v).sum::<f64>().sqrt();
+    for _ in 0..60 {
+        let off = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j].powi(2)).sum::<f64>().sqrt();
+        if off.is_nan() || off <= 1e-15 * scale {
+            break;
+        }
+        for p in 0..n {
+            for q in p + 1..n {
+                if a[p * n + q] != 0.0 {
+                    rotate(a, &mut vectors, n, p, q);
+                }
+            }
+        }
+    }
+    ((0..n).map(|i| a[i * n + i]).collect(), vectors)
+}
+
+/// The rotation in the plane of `p` and `q` that makes `a[p, q]` zero.
+fn rotate(a: &mut [f64], vectors: &mut [f64], n: usize, p: usize, q: usize) {
+    let tau = (a[q * n + q] - a[p * n + p]) / (2.0 * a[p * n + q]);
+    let t = if tau >= 0.0 { 1.0 / (tau + tau.hypot(1.0)) } else { -1.0 / (-tau + tau.hypot(1.0)) };
+    let c = 1.0 / t.hypot(1.0);
+    let s = t * c;
+    for k in 0..n {
+        let (x, y) = (a[p * n + k], a[q * n + k]);
+        (a[p * n + k], a[q * n + k]) = (c * x - s * y, s * x + c * y);
+    }
+    for k in 0..n {
+        let (x, y) = (a[k * n + p], a[k * n + q]);
+        (a[k * n + p], a[k * n + q]) = (c * x - s * y, s * x + c * y);
+        let (x, y) = (vectors[k * n + p], vectors[k * n + q]);
+        (vectors[k * n + p], vectors[k * n + q]) = (c * x - s * y, s * x + c * y);
+    }
+    (a[p * n + q], a[q * n + p]) = (0.0, 0.0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +122,20 @@ mod tests {
         let s: f64 = (0..m).map(|i| a[i * k + 2] * a[i * k + 4]).sum();
         assert!((d[2 * k + 4] - s).abs() < 1e-13);
     }
+    #[test]
+    fn eigenvectors_diagonalise() {
+        let n = 9;
+        let a: Vec<f64> = (0..n * n).map(|k| ((k / n * k % n) as f64).cos() + ((k % n * (k / n)) as f64).sin()).collect();
+        let symmetric: Vec<f64> = (0..n * n).map(|k| a[k] + a[k % n * n + k / n]).collect();
+        let (values, v) = symmetric_eigen(&mut symmetric.clone(), n);
+        for i in 0..n {
+            for j in 0..n {
+                let av: f64 = (0..n).map(|k| symmetric[i * n + k] * v[k * n + j]).sum();
+                assert!((av - values[j] * v[i * n + j]).abs() < 1e-12);
+            }
+        }
+    }
+
     #[test]
     fn products_of_columns_go_into_columns() {
         let x: Vec<f64> = (0..12).map(f64::from).collect();

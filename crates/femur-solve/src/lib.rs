@@ -5,6 +5,7 @@
 pub mod csr;
 pub mod dense;
 pub mod direct;
+pub mod eigen;
 pub mod krylov;
 pub mod multifrontal;
 pub mod newton;
@@ -14,6 +15,7 @@ pub mod report;
 
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
+pub use eigen::{EigenOptions, EigenPairs, lowest_eigenpairs};
 pub use krylov::{KrylovOptions, cg};
 pub use multifrontal::MultifrontalLu;
 pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};

@@ -53,6 +53,11 @@ pub const TEMPLATES: &[Template] = &[
         summary: "vortex street behind a cylinder of any place and size, at any inflow (2D, transient)",
         text: include_str!("../templates/cylinder-flow.toml"),
     },
+    Template {
+        name: "cantilever-dynamics",
+        summary: "a cantilever that swings under a sudden load (2D, transient)",
+        text: include_str!("../templates/cantilever-dynamics.toml"),
+    },
 ];
 
 /// The template of that name.

@@ -1,14 +1,15 @@
 //! Supports and loads of an elastic body, as load channels.
 
+use super::body::Body;
 use super::channel;
 use crate::PhysicsError;
 use crate::linear::{Channel, sampled};
 use crate::material::{known_tag, to_nodes};
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints};
-use femur_mesh::Mesh;
-use femur_sim::NodeType;
+use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table};
+use femur_sim::{Input, NodeType, Prescribed};
 use femur_solve::CsrMatrix;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,8 @@ pub(crate) struct Conditions {
     pub(crate) at_nodes: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
     /// Whether a load or a displacement mentions t.
     pub(crate) varies: bool,
+    /// Whether it is a body of revolution, which can only move along its axis.
+    pub(crate) ring: bool,
     supports: Vec<(Vec<FacetPoint>, Expr)>,
     supported: BTreeSet<usize>,
 }
@@ -56,6 +59,7 @@ impl Conditions {
             node_type: vec![NodeType::Normal; mesh.num_nodes()],
             at_nodes: BTreeMap::new(),
             varies: false,
+            ring: mesh.dim == 2 && case.root().opt_string("plane")?.is_some_and(|p| p == "axisymmetric"),
             supports: Vec::new(),
             supported: BTreeSet::new(),
         };
@@ -88,6 +92,34 @@ impl Conditions {
     /// The prescribed value of an unknown in this case, 0 where free.
     pub(crate) fn value(&self, unknown: usize) -> f64 {
         self.channels.iter().map(|c| c.load.value * c.prescribed.get(&unknown).copied().unwrap_or(0.0)).sum()
+    }
+
+    /// The prescribed displacement of this case, for a set-up.
+    pub(crate) fn prescribed(&self, body: &Body) -> Prescribed {
+        let dim = body.mesh.dim;
+        let size = body.mesh.num_nodes() * dim;
+        let held = body.restrict(&(0..size).map(|u| f64::from(u8::from(self.is_prescribed(u)))).collect::<Vec<_>>(), dim);
+        Prescribed {
+            field: "displacement".into(),
+            mask: held.iter().map(|&v| v > 0.5).collect(),
+            steps: 1,
+            values: body.restrict(&(0..size).map(|u| self.value(u)).collect::<Vec<_>>(), dim),
+        }
+    }
+
+    /// Kind of each node of the states.
+    pub(crate) fn node_types(&self, body: &Body) -> Vec<NodeType> {
+        let types: Vec<f64> = self.node_type.iter().map(|&t| f64::from(t as i32)).collect();
+        body.restrict(&types, 1).iter().map(|&t| NodeType::ALL[t as usize]).collect()
+    }
+
+    /// The loads at the nodes.
+    pub(crate) fn inputs(&self, body: &Body) -> Vec<Input> {
+        let names = Field::vector("", "", Location::Node, body.mesh.dim, Vec::new()).components;
+        let one = |(name, (unit, values)): (&&'static str, &(&'static str, Vec<f64>))| {
+            body.input(name, unit, names.clone(), std::slice::from_ref(values))
+        };
+        self.at_nodes.iter().map(one).collect()
     }
 
     /// Whether a node may carry a reaction.
@@ -198,7 +230,16 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Points of a tag's facets; the area of a body of revolution is that of the full ring.
     fn facets(&self, table: &Table, tag: &str) -> Result<Vec<FacetPoint>, PhysicsError> {
+        let mut points = self.facets_of_mesh(table, tag)?;
+        if self.out.ring {
+            points.iter_mut().for_each(|p| p.area *= 2.0 * std::f64::consts::PI * p.position[0]);
+        }
+        Ok(points)
+    }
+
+    fn facets_of_mesh(&self, table: &Table, tag: &str) -> Result<Vec<FacetPoint>, PhysicsError> {
         let facets = self
             .mesh
             .tag_facets(tag)
@@ -255,7 +296,7 @@ impl Reader<'_> {
     fn roller(&mut self, table: &Table, tag: &str) -> Result<(), PhysicsError> {
         let dim = self.mesh.dim;
         let mut normals: BTreeMap<usize, [f64; 3]> = BTreeMap::new();
-        for p in self.facets(table, tag)? {
+        for p in self.facets_of_mesh(table, tag)? {
             // Weighted by area, not by shape function: a corner's may integrate to zero.
             for &n in &p.nodes {
                 let sum = normals.entry(n as usize).or_default();
@@ -325,6 +366,10 @@ impl Reader<'_> {
 
     /// A moment as the traction `w x r` about the tag's centroid: no net force, and exactly this moment.
     fn total_moment(&mut self, table: &Table, tag: &str) -> Result<(), PhysicsError> {
+        if self.out.ring {
+            let hint = "a body of revolution carries tractions, pressures and total forces";
+            return Err(table.error("total_moment", "has no axisymmetric meaning", hint).into());
+        }
         let points = self.facets(table, tag)?;
         let t = self.thickness;
         let area: f64 = points.iter().map(|p| p.area).sum();
@@ -421,7 +466,7 @@ impl Reader<'_> {
         }
         for (n, (sum, area)) in means {
             let at = self.at_node("traction", self.case.units.stress, n);
-            at.iter_mut().zip(sum).for_each(|(a, s)| *a += s / area);
+            at.iter_mut().zip(sum).filter(|_| area > 0.0).for_each(|(a, s)| *a += s / area);
         }
     }
 
@@ -467,7 +512,8 @@ impl Reader<'_> {
                 e.insert(density(m as usize)?);
             }
         }
-        let assembler = Assembler::new(self.mesh, self.mesh.dim, 1);
+        let ring = self.out.ring;
+        let assembler = Assembler::new(self.mesh, self.mesh.dim, if ring { 2 } else { 1 });
         let unit = if key == "gravity" { self.case.units.acceleration } else { self.case.units.body_force };
         let (mesh, thickness) = (self.mesh, self.thickness);
         let at_nodes = to_nodes(mesh, material_id, |m| densities[&(m as i32)]);
@@ -480,7 +526,8 @@ impl Reader<'_> {
                 assembler.add_vector(mesh, &mut vector, |cell, geometry, table, out| {
                     let rho = densities[&material_id[cell]] * thickness;
                     for q in 0..table.rule.len() {
-                        let w = rho * geometry.volume[q] * scale(&geometry.position[q][..dim]);
+                        let around = if ring { 2.0 * std::f64::consts::PI * geometry.position[q][0] } else { 1.0 };
+                        let w = rho * around * geometry.volume[q] * scale(&geometry.position[q][..dim]);
                         for (a, n) in table.values[q].iter().enumerate() {
                             out[a * dim + i] += w * n;
                         }

@@ -1,5 +1,6 @@
-//! Element stiffness, stress at a point, incompatible modes.
+//! Element stiffness, thermal load, stress at a point, incompatible modes.
 
+use super::law::{Kinematics, Material};
 use femur_fem::quadrature::stiffness_degree;
 use femur_fem::values::invert;
 use femur_fem::{CellGeometry, Quadrature, ReferenceElement, Tabulation};
@@ -18,10 +19,6 @@ impl Lame {
         let mu = e / (2.0 * (1.0 + nu));
         let lambda = if plane_stress { e * nu / (1.0 - nu * nu) } else { e * nu / ((1.0 + nu) * (1.0 - 2.0 * nu)) };
         Lame { lambda, mu, nu }
-    }
-
-    pub(super) fn scaled(self, factor: f64) -> Self {
-        Lame { lambda: self.lambda * factor, mu: self.mu * factor, nu: self.nu }
     }
 
     /// Stress (xx, yy, zz, xy) or (xx, yy, zz, xy, yz, xz) of a displacement gradient `[component][direction]`.
@@ -62,61 +59,168 @@ fn has_modes(kind: CellKind) -> bool {
     matches!(kind, CellKind::Quad4 | CellKind::Hex8)
 }
 
-/// Element stiffness `[k dim, k dim]`; with `incompatible` quad4 and hex8 carry Wilson's modes in the form of Taylor, Beresford
-/// and Wilson (1976), whose gradients are taken with the Jacobian of the centre and so vanish in the mean: it passes the patch test.
-pub(super) fn stiffness(
-    mesh: &Mesh,
-    nodes: &[u32],
-    geometry: &CellGeometry,
-    table: &Tabulation,
-    lame: Lame,
-    incompatible: bool,
-    out: &mut [f64],
-) {
-    if incompatible && has_modes(table.kind) {
-        let (k, modes) = (nodes.len() * mesh.dim, mesh.dim * mesh.dim);
-        let full = with_modes(mesh, nodes, geometry, table, lame);
-        // Static condensation: K_uu - K_ua K_aa^-1 K_au.
-        let eliminated = eliminate(&full, k, modes);
-        for i in 0..k {
-            for j in 0..k {
-                let s: f64 = (0..modes).map(|m| full[i * (k + modes) + k + m] * eliminated[m * k + j]).sum();
-                out[i * k + j] = full[i * (k + modes) + j] - s;
+/// Rows: strains in Voigt order; columns: displacement components of one node with gradient `g`; `hoop` is its value over the radius.
+fn strain_matrix(dim: usize, g: [f64; 3], hoop: f64) -> [[f64; 3]; 6] {
+    let [x, y, z] = g;
+    if dim == 2 {
+        [[x, 0.0, 0.0], [0.0, y, 0.0], [hoop, 0.0, 0.0], [y, x, 0.0], [0.0; 3], [0.0; 3]]
+    } else {
+        [[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, z], [y, x, 0.0], [0.0, z, y], [z, 0.0, x]]
+    }
+}
+
+/// Stress (xx, yy, zz, xy) or (xx, yy, zz, xy, yz, xz) of a displacement gradient and a hoop strain `u_r / r`.
+pub(super) fn stress(material: &Material, g: &[[f64; 3]; 3], hoop: f64, kinematics: Kinematics, out: &mut [f64]) {
+    let dim = if out.len() == 4 { 2 } else { 3 };
+    if let Some(lame) = material.lame {
+        return lame.stress(g, dim, kinematics == Kinematics::PlaneStrain, out);
+    }
+    let zz = if dim == 3 { g[2][2] } else { hoop };
+    let strain = [g[0][0], g[1][1], zz, g[0][1] + g[1][0], g[1][2] + g[2][1], g[0][2] + g[2][0]];
+    for (i, s) in out.iter_mut().enumerate() {
+        *s = (0..6).map(|j| material.stiffness[i][j] * strain[j]).sum();
+    }
+}
+
+/// The element of one cell: what its stiffness, load and stress share.
+#[derive(Clone, Copy)]
+pub(super) struct Cell<'a> {
+    pub(super) mesh: &'a Mesh,
+    pub(super) nodes: &'a [u32],
+    pub(super) material: &'a Material,
+    pub(super) kinematics: Kinematics,
+    pub(super) thickness: f64,
+    pub(super) incompatible: bool,
+}
+
+impl Cell<'_> {
+    /// Whether it carries incompatible modes. Those of a ring would not pass the patch test.
+    fn has_modes(&self, kind: CellKind) -> bool {
+        self.incompatible && has_modes(kind) && self.kinematics != Kinematics::Axisymmetric
+    }
+
+    fn volume(&self, geometry: &CellGeometry, q: usize) -> f64 {
+        geometry.volume[q] * self.kinematics.weight(self.thickness, &geometry.position[q])
+    }
+
+    fn hoop(&self, table: &Tabulation, geometry: &CellGeometry, q: usize, node: usize) -> f64 {
+        match self.kinematics {
+            Kinematics::Axisymmetric => table.values[q].get(node).map_or(0.0, |v| v / geometry.position[q][0]),
+            _ => 0.0,
+        }
+    }
+
+    /// Element stiffness `[k dim, k dim]`; with `incompatible` quad4 and hex8 carry Wilson's modes in the form of Taylor, Beresford
+    /// and Wilson (1976), whose gradients are taken with the Jacobian of the centre and so vanish in the mean: it passes the patch
+    /// test.
+    pub(super) fn stiffness(&self, geometry: &CellGeometry, table: &Tabulation, out: &mut [f64]) {
+        if self.has_modes(table.kind) {
+            let (k, modes) = (self.nodes.len() * self.mesh.dim, self.mesh.dim * self.mesh.dim);
+            let full = self.with_modes(geometry, table);
+            // Static condensation: K_uu - K_ua K_aa^-1 K_au.
+            let (eliminated, _) = eliminate(&full, k, &vec![0.0; modes]);
+            for i in 0..k {
+                for j in 0..k {
+                    let s: f64 = (0..modes).map(|m| full[i * (k + modes) + k + m] * eliminated[m * k + j]).sum();
+                    out[i * k + j] = full[i * (k + modes) + j] - s;
+                }
+            }
+        } else {
+            for q in 0..table.rule.len() {
+                self.add_blocks(geometry, table, q, &geometry.gradients[q], out);
             }
         }
-    } else {
+    }
+
+    /// Adds the stiffness of one quadrature point over nodes (and modes) with these gradients.
+    fn add_blocks(&self, geometry: &CellGeometry, table: &Tabulation, q: usize, gradients: &[[f64; 3]], out: &mut [f64]) {
+        let (dim, volume) = (self.mesh.dim, self.volume(geometry, q));
+        if let Some(lame) = self.material.lame {
+            return add_blocks(dim, gradients, volume, lame, out);
+        }
+        let k = gradients.len() * dim;
+        let matrices: Vec<_> =
+            gradients.iter().enumerate().map(|(a, &g)| strain_matrix(dim, g, self.hoop(table, geometry, q, a))).collect();
+        for (b, right) in matrices.iter().enumerate() {
+            let stress: [[f64; 3]; 6] = std::array::from_fn(|i| {
+                std::array::from_fn(|d| (0..6).map(|j| self.material.stiffness[i][j] * right[j][d]).sum::<f64>() * volume)
+            });
+            for (a, left) in matrices.iter().enumerate() {
+                for i in 0..dim {
+                    for j in 0..dim {
+                        out[(a * dim + i) * k + b * dim + j] += (0..6).map(|v| left[v][i] * stress[v][j]).sum::<f64>();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gradients of nodes and modes at a point.
+    fn gradients(&self, geometry: &CellGeometry, table: &Tabulation, centre: &Frame, q: usize) -> Vec<[f64; 3]> {
+        let dim = self.mesh.dim;
+        let det = geometry.volume[q] / table.rule.weights[q];
+        let modes = (0..dim).map(|m| mode_gradient(centre, dim, m, table.rule.points[q], det));
+        geometry.gradients[q].iter().copied().chain(modes).collect()
+    }
+
+    /// Stiffness over nodes and modes, `[(k + m), (k + m)]` with k = nodes x dim and m = dim x dim.
+    fn with_modes(&self, geometry: &CellGeometry, table: &Tabulation) -> Vec<f64> {
+        let centre = centre_frame(self.mesh, self.nodes, table.kind);
+        let size = (self.nodes.len() + self.mesh.dim) * self.mesh.dim;
+        let mut full = vec![0.0; size * size];
         for q in 0..table.rule.len() {
-            add_blocks(mesh.dim, &geometry.gradients[q], geometry.volume[q], lame, out);
+            self.add_blocks(geometry, table, q, &self.gradients(geometry, table, &centre, q), &mut full);
+        }
+        full
+    }
+
+    /// Forces `[k]` at the nodes, and `[m]` at the modes where it has them, of a temperature rise.
+    fn thermal(&self, geometry: &CellGeometry, table: &Tabulation, rise: &Rise<'_>) -> Vec<f64> {
+        let dim = self.mesh.dim;
+        let modes = self.has_modes(table.kind);
+        let centre = centre_frame(self.mesh, self.nodes, table.kind);
+        let mut out = vec![0.0; (self.nodes.len() + if modes { dim } else { 0 }) * dim];
+        let Some(stress) = self.material.thermal else { return out };
+        for q in 0..table.rule.len() {
+            let weight = self.volume(geometry, q) * rise(&geometry.position[q][..dim]);
+            let gradients = if modes { self.gradients(geometry, table, &centre, q) } else { geometry.gradients[q].clone() };
+            for (a, &g) in gradients.iter().enumerate() {
+                let b = strain_matrix(dim, g, self.hoop(table, geometry, q, a));
+                for i in 0..dim {
+                    out[a * dim + i] += weight * (0..6).map(|v| b[v][i] * stress[v]).sum::<f64>();
+                }
+            }
+        }
+        out
+    }
+
+    /// Load `[k]` that a temperature rise puts on the nodes, modes condensed.
+    pub(super) fn thermal_load(&self, geometry: &CellGeometry, table: &Tabulation, rise: &Rise<'_>, out: &mut [f64]) {
+        let load = self.thermal(geometry, table, rise);
+        let (nodes, modes) = load.split_at(out.len());
+        out.copy_from_slice(nodes);
+        if !modes.is_empty() {
+            // f_u - K_ua K_aa^-1 f_a, where the stiffness is symmetric.
+            let (eliminated, _) = eliminate(&self.with_modes(geometry, table), out.len(), modes);
+            for (j, f) in out.iter_mut().enumerate() {
+                *f -= modes.iter().enumerate().map(|(m, a)| a * eliminated[m * nodes.len() + j]).sum::<f64>();
+            }
         }
     }
 }
 
-/// Stiffness over nodes and modes, `[(k + m), (k + m)]` with k = nodes x dim and m = dim x dim.
-fn with_modes(mesh: &Mesh, nodes: &[u32], geometry: &CellGeometry, table: &Tabulation, lame: Lame) -> Vec<f64> {
-    let dim = mesh.dim;
-    let centre = centre_frame(mesh, nodes, table.kind);
-    let size = (nodes.len() + dim) * dim;
-    let mut full = vec![0.0; size * size];
-    let mut gradients = Vec::with_capacity(nodes.len() + dim);
-    for q in 0..table.rule.len() {
-        gradients.clear();
-        gradients.extend_from_slice(&geometry.gradients[q]);
-        let det = geometry.volume[q] / table.rule.weights[q];
-        let xi = table.rule.points[q];
-        gradients.extend((0..dim).map(|m| mode_gradient(&centre, dim, m, xi, det)));
-        add_blocks(dim, &gradients, geometry.volume[q], lame, &mut full);
-    }
-    full
-}
+/// Temperature rise over the reference at a point, in K.
+pub(crate) type Rise<'a> = dyn Fn(&[f64]) -> f64 + 'a;
 
-/// `K_aa^-1 K_au`, `[m, k]`, by Gauss-Jordan with pivoting.
-fn eliminate(full: &[f64], k: usize, modes: usize) -> Vec<f64> {
+/// `K_aa^-1 K_au` `[m, k]` and `K_aa^-1 f_a` `[m]`, by Gauss-Jordan with pivoting.
+fn eliminate(full: &[f64], k: usize, load: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let modes = load.len();
     let n = k + modes;
-    let width = modes + k;
+    let width = modes + k + 1;
     let mut a: Vec<Vec<f64>> = (0..modes)
         .map(|m| {
             let row = &full[(k + m) * n..(k + m + 1) * n];
-            row[k..].iter().chain(&row[..k]).copied().collect()
+            row[k..].iter().chain(&row[..k]).chain([&load[m]]).copied().collect()
         })
         .collect();
     for i in 0..modes {
@@ -134,7 +238,8 @@ fn eliminate(full: &[f64], k: usize, modes: usize) -> Vec<f64> {
             }
         }
     }
-    a.into_iter().flat_map(|row| row[modes..].to_vec()).collect()
+    let answer = a.iter().map(|row| row[width - 1]).collect();
+    (a.into_iter().flat_map(|row| row[modes..width - 1].to_vec()).collect(), answer)
 }
 
 /// Inverse Jacobian and determinant at the centre of a cell.
@@ -172,18 +277,21 @@ pub(super) struct Modes {
 }
 
 impl Modes {
-    pub(super) fn solve(mesh: &Mesh, nodes: &[u32], kind: CellKind, lame: Lame, displacement: &[f64]) -> Self {
-        if !has_modes(kind) {
+    /// Those of a cell under a displacement and, where given, a temperature rise.
+    pub(super) fn solve(cell: &Cell<'_>, kind: CellKind, displacement: &[f64], rise: Option<&Rise<'_>>) -> Self {
+        if !cell.has_modes(kind) {
             return Modes::default();
         }
+        let (mesh, nodes) = (cell.mesh, cell.nodes);
         let dim = mesh.dim;
         let table = Tabulation::new(kind, Quadrature::new(kind, stiffness_degree(kind)));
         let mut geometry = CellGeometry::default();
         geometry.fill(&table, mesh, nodes);
         let (k, modes) = (nodes.len() * dim, dim * dim);
-        let eliminated = eliminate(&with_modes(mesh, nodes, &geometry, &table, lame), k, modes);
+        let load = rise.map_or_else(|| vec![0.0; modes], |r| cell.thermal(&geometry, &table, r)[k..].to_vec());
+        let (eliminated, own) = eliminate(&cell.with_modes(&geometry, &table), k, &load);
         let u: Vec<f64> = nodes.iter().flat_map(|&n| displacement[n as usize * dim..(n as usize + 1) * dim].to_vec()).collect();
-        let amplitudes = (0..modes).map(|m| -(0..k).map(|j| eliminated[m * k + j] * u[j]).sum::<f64>()).collect();
+        let amplitudes = (0..modes).map(|m| own[m] - (0..k).map(|j| eliminated[m * k + j] * u[j]).sum::<f64>()).collect();
         let points = nodes.iter().map(|&n| std::array::from_fn(|d| mesh.point(n as usize).get(d).copied().unwrap_or(0.0))).collect();
         Modes { amplitudes, dim, centre: Some((centre_frame(mesh, nodes, kind), kind, points)) }
     }

@@ -7,7 +7,7 @@ use femur_sim::case::Case;
 
 /// Refuses a body of which a connected part can still move rigidly.
 pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result<(), PhysicsError> {
-    let dim = mesh.dim;
+    let (dim, ring) = (mesh.dim, conditions.ring);
     let part = topology::components(mesh);
     let used: Vec<bool> = {
         let mut used = vec![false; mesh.num_nodes()];
@@ -30,14 +30,20 @@ pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result
             }
             let x: Vec<f64> = mesh.point(node).iter().zip(&centre).map(|(x, c)| (x - c) * scale).collect();
             for d in directions {
-                rows.push(if dim == 2 {
+                rows.push(if ring {
+                    vec![d[1]]
+                } else if dim == 2 {
                     vec![d[0], d[1], -x[1] * d[0] + x[0] * d[1]]
                 } else {
                     vec![d[0], d[1], d[2], x[1] * d[2] - x[2] * d[1], x[2] * d[0] - x[0] * d[2], x[0] * d[1] - x[1] * d[0]]
                 });
             }
         }
-        let unknowns = if dim == 2 { 3 } else { 6 };
+        let unknowns = match (dim, ring) {
+            (_, true) => 1,
+            (2, _) => 3,
+            _ => 6,
+        };
         let rank = rank(&mut rows, unknowns);
         if rank < unknowns {
             let free = unknowns - rank;

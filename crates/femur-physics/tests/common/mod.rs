@@ -21,10 +21,17 @@ pub(crate) fn try_solve(case: &str, mesh: &Arc<Mesh>) -> Result<Trajectory, Stri
     Ok(trajectory)
 }
 
+/// The values of a series.
+pub(crate) fn series<'a>(t: &'a Trajectory, name: &str) -> &'a [f64] {
+    &t.log.series.iter().find(|s| s.name == name).unwrap().values
+}
+
 /// Runs a case on a mesh.
 pub(crate) fn solve(case: &str, mesh: &Arc<Mesh>) -> Trajectory {
     try_solve(case, mesh).unwrap_or_else(|e| panic!("{e}\n{case}"))
 }
+
+pub(crate) const PLANE: &[CellKind] = &[CellKind::Triangle3, CellKind::Triangle6, CellKind::Quad4, CellKind::Quad8, CellKind::Quad9];
 
 pub(crate) const KINDS: &[CellKind] = &[
     CellKind::Triangle3,
@@ -57,12 +64,7 @@ pub(crate) fn grid(kind: CellKind, n: usize) -> Arc<Mesh> {
 
 /// Slope of the L2 error of a field of the last state between two grids.
 pub(crate) fn slope(kind: CellKind, case: &str, field: &str, exact: impl Fn([f64; 3], &mut [f64], &mut [[f64; 3]]) + Copy) -> f64 {
-    let (coarse, fine) = match (kind.dim(), kind.order()) {
-        (2, 1) => (16, 32),
-        (2, _) => (8, 16),
-        (_, 1) => (6, 12),
-        _ => (3, 6),
-    };
+    let (coarse, fine) = pair(kind);
     let error = |n: usize| {
         let mesh = grid(kind, n);
         let t = solve(case, &mesh);
@@ -70,4 +72,22 @@ pub(crate) fn slope(kind: CellKind, case: &str, field: &str, exact: impl Fn([f64
         errors(&mesh, &f.values, f.num_components(), exact).0
     };
     (error(coarse) / error(fine)).log2()
+}
+
+/// Cells along a side of the coarse and the fine mesh of a slope.
+pub(crate) fn pair(kind: CellKind) -> (usize, usize) {
+    match (kind.dim(), kind.order()) {
+        (2, 1) => (16, 32),
+        (2, _) => (8, 16),
+        (_, 1) => (6, 12),
+        _ => (3, 6),
+    }
+}
+
+/// [`grid`] moved along x.
+pub(crate) fn shifted_grid(kind: CellKind, n: usize, shift: f64) -> Arc<Mesh> {
+    let mut mesh = (*grid(kind, n)).clone();
+    let dim = mesh.dim;
+    mesh.points.chunks_exact_mut(dim).for_each(|p| p[0] += shift);
+    Arc::new(mesh)
 }

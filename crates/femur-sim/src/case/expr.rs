@@ -1,4 +1,4 @@
-//! Expressions in x, y, z and t: a number, or text such as `"1e6 * sin(pi * y)"`.
+//! Expressions in x, y, z and t: a number, or text such as `"1e6 * sin(pi * y)"`; coefficients also in an unknown, as `"50 + 0.1 * T"`.
 
 use super::error::nearest;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ enum Op {
     /// 0, 1, 2 for x, y, z.
     Coordinate(usize),
     Time,
+    /// The unknown that a coefficient may depend on.
+    Unknown,
     Negate,
     Add,
     Subtract,
@@ -37,41 +39,55 @@ enum Op {
     LessEqual,
     Greater,
     GreaterEqual,
-    One(One),
-    Two(Two),
+    /// A function and its derivative.
+    One(One, One),
+    /// A function and its two partial derivatives.
+    Two(Two, Partials),
     If,
 }
 
-type Function<F> = (&'static str, F);
+type Function<F, D> = (&'static str, F, D);
 type One = fn(f64) -> f64;
 type Two = fn(f64, f64) -> f64;
+type Partials = fn(f64, f64) -> (f64, f64);
 
 /// Functions of one argument.
-const ONE: &[Function<One>] = &[
-    ("sin", f64::sin),
-    ("cos", f64::cos),
-    ("tan", f64::tan),
-    ("asin", f64::asin),
-    ("acos", f64::acos),
-    ("atan", f64::atan),
-    ("sinh", f64::sinh),
-    ("cosh", f64::cosh),
-    ("tanh", f64::tanh),
-    ("exp", f64::exp),
-    ("ln", f64::ln),
-    ("log", f64::ln),
-    ("log10", f64::log10),
-    ("sqrt", f64::sqrt),
-    ("abs", f64::abs),
-    ("floor", f64::floor),
-    ("ceil", f64::ceil),
-    ("sign", |v| if v == 0.0 { 0.0 } else { v.signum() }),
-    ("step", |v| if v < 0.0 { 0.0 } else { 1.0 }),
+const ONE: &[Function<One, One>] = &[
+    ("sin", f64::sin, f64::cos),
+    ("cos", f64::cos, |v| -v.sin()),
+    ("tan", f64::tan, |v| 1.0 + v.tan().powi(2)),
+    ("asin", f64::asin, |v| 1.0 / (1.0 - v * v).sqrt()),
+    ("acos", f64::acos, |v| -1.0 / (1.0 - v * v).sqrt()),
+    ("atan", f64::atan, |v| 1.0 / (1.0 + v * v)),
+    ("sinh", f64::sinh, f64::cosh),
+    ("cosh", f64::cosh, f64::sinh),
+    ("tanh", f64::tanh, |v| 1.0 - v.tanh().powi(2)),
+    ("exp", f64::exp, f64::exp),
+    ("ln", f64::ln, |v| 1.0 / v),
+    ("log", f64::ln, |v| 1.0 / v),
+    ("log10", f64::log10, |v| 1.0 / (v * std::f64::consts::LN_10)),
+    ("sqrt", f64::sqrt, |v| 0.5 / v.sqrt()),
+    ("abs", f64::abs, f64::signum),
+    ("floor", f64::floor, |_| 0.0),
+    ("ceil", f64::ceil, |_| 0.0),
+    ("sign", |v| if v == 0.0 { 0.0 } else { v.signum() }, |_| 0.0),
+    ("step", |v| if v < 0.0 { 0.0 } else { 1.0 }, |_| 0.0),
 ];
 
 /// Functions of two arguments.
-const TWO: &[Function<Two>] =
-    &[("min", f64::min), ("max", f64::max), ("atan2", f64::atan2), ("pow", f64::powf), ("hypot", f64::hypot), ("mod", f64::rem_euclid)];
+const TWO: &[Function<Two, Partials>] = &[
+    ("min", f64::min, |a, b| if a <= b { (1.0, 0.0) } else { (0.0, 1.0) }),
+    ("max", f64::max, |a, b| if a >= b { (1.0, 0.0) } else { (0.0, 1.0) }),
+    ("atan2", f64::atan2, |a, b| (b / (a * a + b * b), -a / (a * a + b * b))),
+    ("pow", f64::powf, power_partials),
+    ("hypot", f64::hypot, |a, b| (a / a.hypot(b), b / a.hypot(b))),
+    ("mod", f64::rem_euclid, |a, b| (1.0, -(a / b).floor())),
+];
+
+/// Of `a^b`; the second is 0 for a base that has no real logarithm.
+fn power_partials(a: f64, b: f64) -> (f64, f64) {
+    (b * a.powf(b - 1.0), if a > 0.0 { a.powf(b) * a.ln() } else { 0.0 })
+}
 
 /// A number or an expression in x, y, z (the mesh's length unit) and t (time).
 #[derive(Debug, Clone)]
@@ -96,7 +112,12 @@ impl Expr {
     /// of one argument (sin cos tan asin acos atan sinh cosh tanh exp ln log log10 sqrt abs floor ceil sign step; `log` is the
     /// natural one, `step(v)` is 1 from v = 0 on) and of two (min max atan2 pow hypot mod).
     pub fn parse(text: &str) -> Result<Expr, ExprError> {
-        let mut parser = Parser { text, chars: text.char_indices().collect(), at: 0, code: Vec::new() };
+        Expr::parse_with(text, None)
+    }
+
+    /// As [`Expr::parse`], with one more variable of that name, which [`Expr::eval_with`] gives a value.
+    pub fn parse_with(text: &str, unknown: Option<&'static str>) -> Result<Expr, ExprError> {
+        let mut parser = Parser { text, chars: text.char_indices().collect(), at: 0, code: Vec::new(), unknown };
         parser.comparison(0)?;
         parser.skip_space();
         if parser.at < parser.chars.len() {
@@ -121,6 +142,11 @@ impl Expr {
 
     /// Value at the point `x` (`[dim]`, absent coordinates are 0) and time `t`.
     pub fn eval(&self, x: &[f64], t: f64) -> f64 {
+        self.eval_with(x, t, f64::NAN)
+    }
+
+    /// As [`Expr::eval`], with the value of the unknown.
+    pub fn eval_with(&self, x: &[f64], t: f64, unknown: f64) -> f64 {
         if let [Op::Number(value)] = *self.code {
             return value;
         }
@@ -131,8 +157,9 @@ impl Expr {
                 Op::Number(v) => push(&mut stack, &mut top, v),
                 Op::Coordinate(d) => push(&mut stack, &mut top, x.get(d).copied().unwrap_or(0.0)),
                 Op::Time => push(&mut stack, &mut top, t),
+                Op::Unknown => push(&mut stack, &mut top, unknown),
                 Op::Negate => stack[top - 1] = -stack[top - 1],
-                Op::One(f) => stack[top - 1] = f(stack[top - 1]),
+                Op::One(f, _) => stack[top - 1] = f(stack[top - 1]),
                 Op::If => {
                     let (condition, yes, no) = (stack[top - 3], stack[top - 2], stack[top - 1]);
                     top -= 2;
@@ -151,7 +178,7 @@ impl Expr {
                         Op::LessEqual => f64::from(a <= b),
                         Op::Greater => f64::from(a > b),
                         Op::GreaterEqual => f64::from(a >= b),
-                        Op::Two(f) => f(a, b),
+                        Op::Two(f, _) => f(a, b),
                         _ => f64::NAN,
                     };
                 }
@@ -160,9 +187,47 @@ impl Expr {
         stack[0]
     }
 
+    /// Value and derivative with respect to the unknown, exact but at kinks.
+    pub fn slope_with(&self, x: &[f64], t: f64, unknown: f64) -> (f64, f64) {
+        let mut stack = [(0.0f64, 0.0f64); MAX_DEPTH + 1];
+        let mut top = 0usize;
+        for op in self.code.iter() {
+            let leaf = match *op {
+                Op::Number(v) => Some((v, 0.0)),
+                Op::Coordinate(d) => Some((x.get(d).copied().unwrap_or(0.0), 0.0)),
+                Op::Time => Some((t, 0.0)),
+                Op::Unknown => Some((unknown, 1.0)),
+                _ => None,
+            };
+            if let Some(leaf) = leaf {
+                stack[top] = leaf;
+                top += 1;
+                continue;
+            }
+            match *op {
+                Op::Negate => stack[top - 1] = (-stack[top - 1].0, -stack[top - 1].1),
+                Op::One(f, d) => {
+                    let (v, s) = stack[top - 1];
+                    stack[top - 1] = (f(v), if s == 0.0 { 0.0 } else { d(v) * s });
+                }
+                Op::If => {
+                    let (condition, yes, no) = (stack[top - 3], stack[top - 2], stack[top - 1]);
+                    top -= 2;
+                    stack[top - 1] = if condition.0 != 0.0 { yes } else { no };
+                }
+                binary => {
+                    let (a, b) = (stack[top - 2], stack[top - 1]);
+                    top -= 1;
+                    stack[top - 1] = binary_slope(binary, a, b);
+                }
+            }
+        }
+        stack[0]
+    }
+
     /// The value, if it is the same everywhere and at all times.
     pub fn is_constant(&self) -> Option<f64> {
-        let varies = self.code.iter().any(|op| matches!(op, Op::Coordinate(_) | Op::Time));
+        let varies = self.code.iter().any(|op| matches!(op, Op::Coordinate(_) | Op::Time | Op::Unknown));
         (!varies).then(|| self.eval(&[], 0.0))
     }
 
@@ -171,18 +236,42 @@ impl Expr {
         self.code.iter().any(|op| matches!(op, Op::Time))
     }
 
+    /// Whether the unknown of [`Expr::parse_with`] occurs.
+    pub fn depends_on_unknown(&self) -> bool {
+        self.code.iter().any(|op| matches!(op, Op::Unknown))
+    }
+
     fn stack_needed(&self) -> usize {
         let (mut top, mut most) = (0usize, 0usize);
         for op in self.code.iter() {
             match op {
-                Op::Number(_) | Op::Coordinate(_) | Op::Time => top += 1,
-                Op::Negate | Op::One(_) => {}
+                Op::Number(_) | Op::Coordinate(_) | Op::Time | Op::Unknown => top += 1,
+                Op::Negate | Op::One(..) => {}
                 Op::If => top -= 2,
                 _ => top -= 1,
             }
             most = most.max(top);
         }
         most
+    }
+}
+
+/// Value and slope of an operation on two values with their slopes.
+fn binary_slope(op: Op, (a, da): (f64, f64), (b, db): (f64, f64)) -> (f64, f64) {
+    // Partials may be infinite where the slope they multiply is zero.
+    let chain = |(pa, pb): (f64, f64)| (if da == 0.0 { 0.0 } else { pa * da }) + (if db == 0.0 { 0.0 } else { pb * db });
+    match op {
+        Op::Add => (a + b, da + db),
+        Op::Subtract => (a - b, da - db),
+        Op::Multiply => (a * b, da * b + a * db),
+        Op::Divide => (a / b, (da - a / b * db) / b),
+        Op::Power => (a.powf(b), chain(power_partials(a, b))),
+        Op::Less => (f64::from(a < b), 0.0),
+        Op::LessEqual => (f64::from(a <= b), 0.0),
+        Op::Greater => (f64::from(a > b), 0.0),
+        Op::GreaterEqual => (f64::from(a >= b), 0.0),
+        Op::Two(f, partials) => (f(a, b), chain(partials(a, b))),
+        _ => (f64::NAN, f64::NAN),
     }
 }
 
@@ -196,6 +285,7 @@ struct Parser<'a> {
     chars: Vec<(usize, char)>,
     at: usize,
     code: Vec<Op>,
+    unknown: Option<&'static str>,
 }
 
 impl Parser<'_> {
@@ -369,6 +459,7 @@ impl Parser<'_> {
             "t" => Op::Time,
             "pi" => Op::Number(std::f64::consts::PI),
             "e" => Op::Number(std::f64::consts::E),
+            word if Some(word) == self.unknown => Op::Unknown,
             _ => {
                 self.at = start;
                 let functions = ONE.iter().map(|f| f.0).chain(TWO.iter().map(|f| f.0)).chain(["if"]);
@@ -384,10 +475,10 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, name: &str, start: usize, depth: usize) -> Result<(), ExprError> {
-        let (op, wanted) = if let Some((_, f)) = ONE.iter().find(|f| f.0 == name) {
-            (Op::One(*f), 1)
-        } else if let Some((_, f)) = TWO.iter().find(|f| f.0 == name) {
-            (Op::Two(*f), 2)
+        let (op, wanted) = if let Some((_, f, d)) = ONE.iter().find(|f| f.0 == name) {
+            (Op::One(*f, *d), 1)
+        } else if let Some((_, f, d)) = TWO.iter().find(|f| f.0 == name) {
+            (Op::Two(*f, *d), 2)
         } else if name == "if" {
             (Op::If, 3)
         } else {
@@ -467,6 +558,25 @@ mod tests {
         assert!(Expr::parse("1.2.3").unwrap_err().what.contains("not a number"));
         assert!(Expr::parse(&"(".repeat(100_000)).is_err());
         assert!(Expr::parse(&format!("1{}", "^1".repeat(100_000))).is_err());
+    }
+
+    #[test]
+    fn slopes_agree_with_differences() {
+        let functions = ONE.iter().map(|f| f.0).filter(|f| !["asin", "acos"].contains(f)).map(|f| format!("{f}(0.7 * T + x)"));
+        let two = TWO.iter().flat_map(|f| [format!("{}(T, 1.3 + x)", f.0), format!("{}(1.3 + x, T)", f.0)]);
+        let more =
+            ["asin(0.3 * T)", "acos(0.3 * T)", "T^3 - 2^T + T * x / (1 + T)", "if(T < 1, T, T^2) - (T > 3)", "-T^2 * t"].map(String::from);
+        for text in functions.chain(two).chain(more) {
+            let e = Expr::parse_with(&text, Some("T")).unwrap();
+            assert!(e.depends_on_unknown() && e.is_constant().is_none());
+            let (x, t, v, h) = ([0.4], 2.0, 1.9, 1e-6);
+            let (value, slope) = e.slope_with(&x, t, v);
+            assert_eq!(value, e.eval_with(&x, t, v), "{text}");
+            let difference = (e.eval_with(&x, t, v + h) - e.eval_with(&x, t, v - h)) / (2.0 * h);
+            assert!((slope - difference).abs() < 1e-6 * (1.0 + slope.abs()), "{text}: {slope} and {difference}");
+        }
+        assert!(Expr::parse("T").is_err());
+        assert_eq!(Expr::parse_with("(T - 2)^2", Some("T")).unwrap().slope_with(&[], 0.0, -1.0), (9.0, -6.0));
     }
 
     proptest! {

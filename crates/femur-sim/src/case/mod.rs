@@ -79,6 +79,8 @@ pub struct TimeGrid {
     pub steps: usize,
     /// Weight of the new time in the theta scheme: 1 implicit Euler, 0.5 Crank-Nicolson.
     pub theta: f64,
+    /// Largest local error of a step, in the unit of the unknown, where the solver chooses its steps between the output times.
+    pub adaptive: Option<f64>,
 }
 
 impl TimeGrid {
@@ -316,7 +318,9 @@ fn read_time(table: &Table) -> Result<TimeGrid, CaseError> {
         end: table.f64("end")?,
         steps: table.usize("steps")?,
         theta: table.f64_or("theta", 1.0)?,
+        adaptive: None,
     };
+    let grid = TimeGrid { adaptive: read_adaptive(table)?, ..grid };
     if grid.end <= grid.start {
         return Err(table.error("end", format!("must lie after start = {}", grid.start), "times are in the case's unit of time"));
     }
@@ -332,6 +336,17 @@ fn read_time(table: &Table) -> Result<TimeGrid, CaseError> {
     }
     table.finish()?;
     Ok(grid)
+}
+
+/// `adaptive = { tolerance }`.
+fn read_adaptive(table: &Table) -> Result<Option<f64>, CaseError> {
+    if !table.has("adaptive") {
+        return Ok(None);
+    }
+    let adaptive = table.table("adaptive")?;
+    let tolerance = adaptive.positive("tolerance")?;
+    adaptive.finish()?;
+    Ok(Some(tolerance))
 }
 
 fn read_disc(table: &Table) -> Result<Disc, CaseError> {

@@ -289,6 +289,12 @@ impl Table {
         self.get(key).map(|n| self.expression(key, n)).transpose()
     }
 
+    /// The number or expression in x, y, z, t and `unknown`, required.
+    pub fn expr_with(&self, key: &str, unknown: &'static str) -> Result<Expr, CaseError> {
+        let node = self.require(key, &format!("a number or an expression in x, y, z, t, {unknown}"))?;
+        self.expression_with(key, node, Some(unknown))
+    }
+
     /// The list of numbers or expressions, required; a single one is a list of one.
     pub fn exprs(&self, key: &str) -> Result<Vec<Expr>, CaseError> {
         self.list(key, "a list of numbers or expressions")?.iter().map(|(k, n)| self.expression(k, n)).collect()
@@ -453,8 +459,12 @@ impl Table {
     }
 
     fn expression(&self, key: &str, node: &Node) -> Result<Expr, CaseError> {
+        self.expression_with(key, node, None)
+    }
+
+    fn expression_with(&self, key: &str, node: &Node, unknown: Option<&'static str>) -> Result<Expr, CaseError> {
         match &node.kind {
-            Kind::Text(s) => Expr::parse(s).map_err(|e| CaseError::Value {
+            Kind::Text(s) => Expr::parse_with(s, unknown).map_err(|e| CaseError::Value {
                 place: node.place(&self.doc.origin),
                 path: self.full(key),
                 hint: e.hint.clone(),

@@ -1,0 +1,185 @@
+//! Elastodynamics and the wave equation: manufactured solutions with their slope, order in time, energies, closed forms.
+
+mod common;
+
+use common::{KINDS, SIDES, grid, pair, series, solve, try_solve};
+use femur_fem::error_norms::errors;
+use femur_mesh::CellKind;
+use femur_mesh::generate::rectangle;
+use femur_sim::Trajectory;
+use std::f64::consts::PI;
+use std::sync::Arc;
+
+const NEWMARK: &str = "[dynamics]\nscheme = \"newmark\"\n";
+
+/// Slope of the error at the last time. Newmark's average acceleration is exact in time for what grows as t^2.
+fn slope(kind: CellKind, case: &str, field: &str) -> f64 {
+    let error = |n: usize| {
+        let mesh = grid(kind, n);
+        let t = solve(case, &mesh);
+        let f = t.states[2].field(field).unwrap();
+        errors(&mesh, &f.values, f.num_components(), |x, u, _| u[0] = 1.25 * x[0].sin() * x[1].cos()).0
+    };
+    let (coarse, fine) = pair(kind);
+    (error(coarse) / error(fine)).log2()
+}
+
+#[test]
+fn elastodynamics_converges_at_its_order() {
+    let (e, nu, rho) = (2.5, 0.25, 1.7);
+    let (l, mu) = (e * nu / ((1.0 + nu) * (1.0 - 2.0 * nu)), e / (2.0 * (1.0 + nu)));
+    for &kind in KINDS {
+        let (head, z) = if kind.dim() == 3 { ("", ", 0.0") } else { ("plane = \"strain\"\n", "") };
+        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
+        let mut case = format!(
+            "physics = \"elastodynamics\"\n{head}body_force = [\"({} * (1 + t^2) + {}) * sin(x) * cos(y)\", \"{} * (1 + t^2) * cos(x) * sin(y)\"{z}]\n\
+            [mesh]\ngenerator = \"box\"\n[materials.body]\nE = {e}\nnu = {nu}\ndensity = {rho}\n[initial]\ndisplacement = [{u}, 0.0{z}]\n\
+            [time]\nend = 0.5\nsteps = 2\n{NEWMARK}",
+            l + 3.0 * mu,
+            2.0 * rho,
+            l + mu
+        );
+        for side in &SIDES[..2 * kind.dim()] {
+            case += &format!("[[boundary]]\ntag = \"{side}\"\ndisplacement = [{u}, 0.0{z}]\n");
+        }
+        let s = slope(kind, &case, "displacement");
+        let theory = kind.order() as f64 + 1.0;
+        assert!((s - theory).abs() < 0.1, "{kind}: slope {s:.3}, theory {theory}");
+    }
+}
+
+#[test]
+fn the_wave_equation_converges_at_its_order() {
+    for &kind in KINDS {
+        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
+        let mut case = format!(
+            "physics = \"wave\"\nsource = \"(2 + 8 * (1 + t^2)) * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nwave_speed = 2.0\n\
+            [initial]\namplitude = {u}\n[time]\nend = 0.5\nsteps = 2\n{NEWMARK}[[boundary]]\ntag = \"right\"\nflux = \"4 * (1 + t^2) * cos(x) * cos(y)\"\n"
+        );
+        for side in SIDES[..2 * kind.dim()].iter().filter(|s| **s != "right") {
+            case += &format!("[[boundary]]\ntag = \"{side}\"\namplitude = {u}\n");
+        }
+        let s = slope(kind, &case, "amplitude");
+        let theory = kind.order() as f64 + 1.0;
+        assert!((s - theory).abs() < 0.1, "{kind}: slope {s:.3}, theory {theory}");
+    }
+}
+
+/// A damped cantilever under a load that swings, after 0.5 s.
+fn cantilever(dynamics: &str, steps: usize) -> Trajectory {
+    let mesh = Arc::new(rectangle([4.0, 1.0], [8, 2], CellKind::Quad4).unwrap());
+    let case = format!(
+        "physics = \"elastodynamics\"\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\nE = 1e3\nnu = 0.3\ndensity = 1.0\n[time]\nend = 0.5\nsteps = {steps}\n\
+        [dynamics]\nrayleigh = {{ mass = 0.5, stiffness = 1e-3 }}\n{dynamics}[[boundary]]\ntag = \"left\"\ndisplacement = [0.0, \"0.02 * sin(5 * t)^2\"]\n\
+        [[boundary]]\ntag = \"right\"\ntraction = [0.0, \"sin(4 * t)^2\"]\n"
+    );
+    solve(&case, &mesh)
+}
+
+#[test]
+fn integrators_show_their_order() {
+    let last = |t: &Trajectory| t.states.last().unwrap().field("displacement").unwrap().values.clone();
+    for (dynamics, order) in [
+        ("scheme = \"newmark\"\n", 2.0),
+        ("scheme = \"newmark\"\nbeta = 0.36\ngamma = 0.7\n", 1.0),
+        ("scheme = \"generalised-alpha\"\nspectral_radius = 0.6\n", 2.0),
+    ] {
+        // Differences of three runs at halved steps need no exact solution.
+        let runs = [100, 200, 400].map(|n| last(&cantilever(dynamics, n)));
+        let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+        let s = (distance(&runs[0], &runs[1]) / distance(&runs[1], &runs[2])).log2();
+        assert!((s - order).abs() < 0.1, "{dynamics}: order {s}");
+    }
+}
+
+#[test]
+fn energy_is_balanced_by_the_average_acceleration() {
+    let t = cantilever("scheme = \"newmark\"\nsubsteps = 3\n", 40);
+    let [kinetic, strain, work, lost] = ["kinetic_energy", "strain_energy", "external_work", "dissipated_energy"].map(|n| series(&t, n));
+    assert_eq!((kinetic.len(), t.states.len()), (121, 41));
+    let largest = strain.iter().fold(0.0_f64, |a, v| a.max(*v));
+    for k in 0..kinetic.len() {
+        assert!((kinetic[k] + strain[k] + lost[k] - work[k]).abs() < 1e-10 * largest, "step {k}");
+    }
+    assert!(lost[120] > 0.01 * largest && work[120] > 0.1 * largest && kinetic[60] > 1e-3 * largest);
+}
+
+#[test]
+fn a_bar_rings_at_its_frequency_and_generalised_alpha_damps_what_is_high() {
+    // The first axial mode of a bar held at one end: period 4 L / sqrt(E / rho).
+    let mesh = Arc::new(rectangle([1.0, 0.1], [20, 1], CellKind::Quad8).unwrap());
+    let case = |dynamics: &str, end: f64, steps: usize| {
+        format!(
+            "physics = \"elastodynamics\"\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\nE = 4.0\nnu = 0.0\ndensity = 1.0\n[initial]\n\
+            displacement = [\"0.01 * sin(pi / 2 * x)\", 0.0]\n[time]\nend = {end}\nsteps = {steps}\n[dynamics]\n{dynamics}[[boundary]]\ntag = \"left\"\nroller = true\n\
+            [[boundary]]\ntag = \"bottom\"\nroller = true\n"
+        )
+    };
+    let t = solve(&case("scheme = \"newmark\"\n", 2.0, 200), &mesh);
+    let tip = mesh.tag_nodes("right").unwrap()[0] as usize;
+    for s in t.states.iter().step_by(20) {
+        let exact = 0.01 * (PI * s.time).cos();
+        assert!((s.field("displacement").unwrap().at(tip)[0] - exact).abs() < 1e-5);
+        let stress = 0.01 * 4.0 * PI / 2.0 * (PI * s.time).cos();
+        assert!((s.field("stress").unwrap().at(0)[0] - stress).abs() < 1e-3);
+    }
+    // A sudden pull excites everything: with a spectral radius of 0 the energy of the highest modes goes.
+    let pull = |rho: f64| {
+        let text = case(&format!("spectral_radius = {rho}\n"), 4.0, 100).replace("0.01 * sin(pi / 2 * x)", "0");
+        let t = solve(&format!("{text}[[boundary]]\ntag = \"right\"\ntraction = [1.0, 0.0]\n"), &mesh);
+        let (k, s, w) = (series(&t, "kinetic_energy"), series(&t, "strain_energy"), series(&t, "external_work"));
+        (k[100] + s[100]) - w[100]
+    };
+    assert!(pull(1.0).abs() < 0.02 && pull(0.0) < pull(1.0) - 1e-4, "{} {}", pull(0.0), pull(1.0));
+}
+
+#[test]
+fn a_pulse_leaves_through_an_absorbing_boundary_and_comes_back_from_others() {
+    let mesh = Arc::new(rectangle([1.0, 0.1], [100, 1], CellKind::Quad9).unwrap());
+    let run = |right: &str, end: f64| {
+        let case = format!(
+            "physics = \"wave\"\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\nwave_speed = 1.0\n[initial]\namplitude = \"exp(-400 * (x - 0.5)^2)\"\n\
+            rate = \"800 * (x - 0.5) * exp(-400 * (x - 0.5)^2)\"\n[time]\nend = {end}\nsteps = 400\n[dynamics]\nspectral_radius = 1.0\n\
+            [[boundary]]\ntag = \"left\"\namplitude = 0.0\n{right}"
+        );
+        solve(&case, &mesh)
+    };
+    // It travels right without change.
+    let t = run("", 0.3);
+    for n in 0..mesh.num_nodes() {
+        let exact = (-400.0 * (mesh.point(n)[0] - 0.8_f64).powi(2)).exp();
+        assert!((t.states[400].fields[0].values[n] - exact).abs() < 2e-3);
+    }
+    let energy = |t: &Trajectory| series(t, "kinetic_energy")[400] + series(t, "strain_energy")[400];
+    let start = series(&t, "kinetic_energy")[0] + series(&t, "strain_energy")[0];
+    let absorbed = run("[[boundary]]\ntag = \"right\"\nabsorbing = true\n", 1.0);
+    assert!(energy(&absorbed) < 1e-4 * start, "{}", energy(&absorbed) / start);
+    assert!((series(&absorbed, "dissipated_energy")[400] / start - 1.0).abs() < 1e-3);
+    // A free end sends it back upright, a held one turned over.
+    let peak =
+        |right: &str| run(right, 1.0).states[400].fields[0].values.iter().fold(0.0_f64, |a, v| if v.abs() > a.abs() { *v } else { a });
+    assert!((peak("") - 1.0).abs() < 0.02 && (peak("[[boundary]]\ntag = \"right\"\namplitude = 0.0\n") + 1.0).abs() < 0.02);
+}
+
+#[test]
+fn threads_change_no_bit_and_mistakes_are_named() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| cantilever("", 5)).states
+    };
+    assert_eq!(run(1), run(3));
+    let mesh = Arc::new(rectangle([1.0, 1.0], [2, 2], CellKind::Quad4).unwrap());
+    let e = |physics: &str, material: &str, rest: &str| {
+        let text = format!("physics = \"{physics}\"\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\n{material}{rest}");
+        try_solve(&text, &mesh).unwrap_err()
+    };
+    let (elastic, time) = ("E = 1.0\nnu = 0.3\ndensity = 1.0\n", "[time]\nend = 1.0\nsteps = 2\n");
+    assert!(e("elastodynamics", elastic, "").contains("time"));
+    assert!(e("elastodynamics", "E = 1.0\nnu = 0.3\n", time).contains("density"));
+    assert!(e("elastodynamics", elastic, &format!("{time}[dynamics]\nspectral_radius = 2.0\n")).contains("spectral_radius"));
+    assert!(e("elastodynamics", elastic, &format!("{time}[dynamics]\nscheme = \"newmark\"\nbeta = 0.1\n")).contains("not stable"));
+    assert!(e("elastodynamics", elastic, &format!("{time}[dynamics]\nsubsteps = 0\n")).contains("substeps"));
+    assert!(e("elastodynamics", elastic, &format!("{time}[initial]\nvelocity = [1.0]\n")).contains("has 1 components"));
+    assert!(e("wave", "wave_speed = -1.0\n", time).contains("wave_speed"));
+    assert!(e("wave", "wave_speed = 1.0\n", &format!("{time}[[boundary]]\ntag = \"left\"\nabsorb = true\n")).contains("says nothing"));
+}
