@@ -9,10 +9,14 @@ macro_rules! problems {
 }
 
 problems![
+    "cavity-re100",
+    "cavity-re1000",
+    "cavity-re400",
     "cook-neo-hookean",
     "cook-neo-hookean-incompressible",
     "cook-plane-strain",
     "cook-plane-stress",
+    "dfg-2d-1",
     "hertz-line",
     "hill-cylinder",
     "howland-strip",
