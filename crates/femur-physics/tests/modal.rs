@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{KINDS, SIDES, grid, pair, series, solve, try_solve};
+use common::{KINDS, SIDES, pair, series, solve, try_solve};
 use femur_mesh::generate::{box_, rectangle};
 use femur_mesh::{CellKind, Mesh};
 use std::f64::consts::PI;
@@ -19,15 +19,14 @@ fn rollers(dim: usize) -> String {
 
 #[test]
 fn every_element_converges_at_twice_its_order() {
-    // Between rollers the square has the shear wave u = rot(cos pi x cos pi y) of omega^2 = 2 pi^2 mu / rho; so has the cube, thrice.
+    // Between rollers the square has the shear wave u = rot(sin pi x sin pi y) of omega^2 = 2 pi^2 mu / rho; so has a plate of one layer,
+    // across which it does not change.
     for &kind in KINDS {
         let (coarse, fine) = pair(kind);
+        let (coarse, fine) = if kind.dim() == 3 { (8, 16) } else { (coarse, fine) };
         let error = |n: usize| {
-            let mut mesh = (*grid(kind, n)).clone();
-            if kind.order() == 1 {
-                // The closed form is that of an undistorted square: distortion would only slow the count of modes.
-                mesh = if kind.dim() == 2 { rectangle([1.0, 1.0], [n, n], kind) } else { box_([1.0; 3], [n; 3], kind) }.unwrap();
-            }
+            // Undistorted cells: on others errors of both signs would mix.
+            let mesh = if kind.dim() == 2 { rectangle([1.0, 1.0], [n, n], kind) } else { box_([1.0, 1.0, 0.25], [n, n, 1], kind) }.unwrap();
             let head = if kind.dim() == 2 { "plane = \"strain\"\n" } else { "" };
             let t = solve(&case(head, 1, "E = 2.5\nnu = 0.25\ndensity = 2.0\n", &rollers(kind.dim())), &Arc::new(mesh));
             let f = series(&t, "natural_frequency")[0];
