@@ -50,19 +50,11 @@ impl Model {
         inputs.extend(conditions.inputs(&body));
         inputs.extend(thermal.iter().flat_map(|t| t.inputs(&body, &[0.0])));
         let setup = Setup {
-            physics: "linear-elasticity".into(),
-            mesh: body.output.0.clone(),
-            units: body.units.name.into(),
             node_type: conditions.node_types(&body),
-            material_id: body.material_id.clone(),
             inputs,
             prescribed: vec![conditions.prescribed(&body)],
             loads: conditions.channels.iter().map(|c| c.load.clone()).collect(),
-            params: case.params.clone(),
-            times: vec![0.0],
-            initial: None,
-            initial_responses: Vec::new(),
-            singular: case.singular.clone(),
+            ..body.output.setup("linear-elasticity", case, &body.material_id)
         };
         Ok(Model { body, conditions, thermal, thermal_channel, setup })
     }
@@ -119,7 +111,7 @@ impl Simulator for StaticSimulator {
         }
         let mut fields = body.fields(&u, &stress);
         fields.push(derived::von_mises(&fields[1]));
-        if body.output.1.is_none() {
+        if body.output.is_whole() {
             // What the body's surroundings exert on it beside the loads: zero but at supports.
             let mut reaction = vec![0.0; size];
             self.body.apply(&u, &mut reaction);
@@ -212,7 +204,7 @@ impl Physics for LinearElasticity {
     fn recover(&self, case: &Case, mesh: &Arc<Mesh>, state: &State) -> Result<Vec<Field>, PhysicsError> {
         let model = Model::new(case, mesh)?;
         let Some(u) = state.field("displacement") else { return Ok(Vec::new()) };
-        let on: Arc<Mesh> = if u.len() == mesh.num_nodes() { mesh.clone() } else { model.body.output.0.clone() };
+        let on: Arc<Mesh> = if u.len() == mesh.num_nodes() { mesh.clone() } else { model.body.output.mesh.clone() };
         let rise = model.thermal.as_ref().map(|t| move |x: &[f64]| t.rise(x, 0.0));
         let stress = model.body.stress(&on, &u.values, rise.as_ref().map(|r| r as &Rise<'_>));
         let stress = Field::symmetric_tensor("stress", case.units.stress, Location::Node, mesh.dim, stress);

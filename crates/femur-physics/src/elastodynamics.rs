@@ -47,19 +47,11 @@ impl Model {
         let varies = thermal.as_ref().is_some_and(Thermal::varies);
         inputs.extend(thermal.iter().flat_map(|t| t.inputs(&body, if varies { &times[..] } else { &times[..1] })));
         let setup = Setup {
-            physics: "elastodynamics".into(),
-            mesh: body.output.0.clone(),
-            units: body.units.name.into(),
             node_type: conditions.node_types(&body),
-            material_id: body.material_id.clone(),
             inputs,
             prescribed,
-            loads: Vec::new(),
-            params: case.params.clone(),
             times,
-            initial: None,
-            initial_responses: Vec::new(),
-            singular: case.singular.clone(),
+            ..body.output.setup("elastodynamics", case, &body.material_id)
         };
         let initial = [Vec::new(), Vec::new()];
         let mut model = Model { case: case.clone(), body, conditions, thermal, dynamics, dt, initial, setup };
@@ -287,7 +279,7 @@ impl Physics for Elastodynamics {
     fn recover(&self, case: &Case, mesh: &Arc<Mesh>, state: &State) -> Result<Vec<Field>, PhysicsError> {
         let model = Model::new(case, mesh)?;
         let Some(u) = state.field("displacement") else { return Ok(Vec::new()) };
-        let on: Arc<Mesh> = if u.len() == mesh.num_nodes() { mesh.clone() } else { model.body.output.0.clone() };
+        let on: Arc<Mesh> = if u.len() == mesh.num_nodes() { mesh.clone() } else { model.body.output.mesh.clone() };
         let rise = model.thermal.as_ref().map(|t| move |x: &[f64]| t.rise(x, state.time));
         let stress = model.body.stress(&on, &u.values, rise.as_ref().map(|r| r as &crate::elasticity::Rise<'_>));
         let stress = Field::symmetric_tensor("stress", case.units.stress, Location::Node, mesh.dim, stress);

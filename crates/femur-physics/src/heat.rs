@@ -11,6 +11,7 @@ mod stepping;
 use crate::elasticity::facet_tags;
 use crate::linear::{Channel, System, sampled, solver_choice};
 use crate::material::{known_tag, materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use crate::{Physics, PhysicsError};
 use coefficient::Coefficient;
 use femur_fem::facets::{FacetPoint, facet_points};
@@ -47,7 +48,7 @@ struct Surface {
 /// A case read and checked.
 struct Model {
     mesh: Arc<Mesh>,
-    output: (Arc<Mesh>, Option<Vec<u32>>),
+    output: StateMesh,
     thickness: f64,
     material_id: Vec<i32>,
     conductivity: Vec<Coefficient>,
@@ -94,23 +95,8 @@ impl Model {
         let initial = if case.time.is_some() { initial_table.expr("temperature")? } else { Expr::constant(0.0) };
         initial_table.claim(&["temperature"]);
         initial_table.finish()?;
-        let (vertices, kept) = mesh.vertices_only();
-        let output = if case.output.vertices_only { (Arc::new(vertices), Some(kept)) } else { (mesh.clone(), None) };
-        let placeholder = Setup {
-            physics: "heat".into(),
-            mesh: output.0.clone(),
-            units: case.units.name.into(),
-            node_type: Vec::new(),
-            material_id: material_id.clone(),
-            inputs: Vec::new(),
-            prescribed: Vec::new(),
-            loads: Vec::new(),
-            initial_responses: Vec::new(),
-            params: case.params.clone(),
-            times: case.time.map_or_else(|| vec![0.0], |t| t.times()),
-            initial: None,
-            singular: case.singular.clone(),
-        };
+        let output = StateMesh::new(case, mesh);
+        let placeholder = output.setup("heat", case, &material_id);
         let mut model = Model {
             mesh: mesh.clone(),
             output,
@@ -203,10 +189,7 @@ impl Model {
     }
 
     fn restrict(&self, values: &[f64], components: usize) -> Vec<f64> {
-        match &self.output.1 {
-            None => values.to_vec(),
-            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
-        }
+        self.output.restrict(values, components)
     }
 
     /// Prescribed unknowns at a time.
@@ -325,8 +308,7 @@ impl Model {
         for (i, _) in mask.iter().enumerate().filter(|(_, m)| **m > 0.5) {
             types[i] = NodeType::WallBoundary;
         }
-        let kept = |i: usize| self.output.1.as_ref().map_or(i, |k| k[i] as usize);
-        let node_type = (0..self.output.0.num_nodes()).map(|i| types[kept(i)]).collect();
+        let node_type = self.output.restrict(&types, 1);
         let initial = self.time.is_some().then(|| self.state(times[0], &self.initial_values()));
         let channels = self.channels(case, n);
         let initial_responses = if self.time.is_some() { channels.iter().map(|c| self.response(&c.start())).collect() } else { Vec::new() };
@@ -722,7 +704,7 @@ impl Physics for Heat {
     fn recover(&self, case: &Case, mesh: &Arc<Mesh>, state: &State) -> Result<Vec<Field>, PhysicsError> {
         let model = Model::new(case, mesh)?;
         let Some(t) = state.field("temperature") else { return Ok(Vec::new()) };
-        let on: Arc<Mesh> = if t.len() == mesh.num_nodes() { mesh.clone() } else { model.output.0.clone() };
+        let on: Arc<Mesh> = if t.len() == mesh.num_nodes() { mesh.clone() } else { model.output.mesh.clone() };
         Ok(vec![Field::vector("heat_flux", case.units.heat_flux, Location::Node, mesh.dim, model.flux(&on, &t.values))])
     }
 }

@@ -135,7 +135,7 @@ impl Physics for Hyperelasticity {
             nodal_stress(mesh, &kernel, &u.values)
         } else {
             // On the vertices alone the body is that of the linear cells.
-            let (on, kernel) = (&model.output.0, kernel.on(&model.output.0));
+            let (on, kernel) = (&model.output.mesh, kernel.on(&model.output.mesh));
             nodal_stress(on, &kernel, &u.values)
         };
         let stress = Field::symmetric_tensor("stress", case.units.stress, Location::Node, mesh.dim, stress);

@@ -13,6 +13,7 @@ mod material;
 pub mod modal;
 pub mod navier_stokes;
 mod solid;
+mod state_mesh;
 pub mod wave;
 
 pub use error::PhysicsError;

@@ -51,19 +51,11 @@ impl Model {
         let numbers: Vec<Vec<f64>> = times.iter().map(|&t| vec![t; mesh.num_nodes()]).collect();
         inputs.push(body.input("mode_number", "1", vec![String::new()], &numbers));
         let setup = Setup {
-            physics: "modal".into(),
-            mesh: body.output.0.clone(),
-            units: body.units.name.into(),
             node_type: conditions.node_types(&body),
-            material_id: body.material_id.clone(),
             inputs,
             prescribed: vec![conditions.prescribed(&body)],
-            loads: Vec::new(),
-            params: case.params.clone(),
             times,
-            initial: None,
-            initial_responses: Vec::new(),
-            singular: case.singular.clone(),
+            ..body.output.setup("modal", case, &body.material_id)
         };
         Ok(Model { body, conditions, count, tolerance, setup })
     }

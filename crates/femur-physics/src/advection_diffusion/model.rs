@@ -3,6 +3,7 @@
 use super::kernel::{Flow, Hessians, Point, hessians};
 use crate::PhysicsError;
 use crate::material::{known_tag, materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, CellGeometry, Tabulation};
 use femur_mesh::topology::boundary_facets;
@@ -21,7 +22,7 @@ const KEYS: &[&str] = &["tag", "concentration", "flux", "outflow"];
 /// A case read and checked.
 pub(super) struct Model {
     mesh: Arc<Mesh>,
-    output: (Arc<Mesh>, Option<Vec<u32>>),
+    output: StateMesh,
     material_id: Vec<i32>,
     diffusivity: Vec<f64>,
     velocity: Vec<Expr>,
@@ -57,27 +58,8 @@ impl Model {
         let initial = if case.time.is_some() { initial_table.expr("concentration")? } else { Expr::constant(0.0) };
         initial_table.claim(&["concentration"]);
         initial_table.finish()?;
-        let output = if case.output.vertices_only {
-            let (vertices, kept) = mesh.vertices_only();
-            (Arc::new(vertices), Some(kept))
-        } else {
-            (mesh.clone(), None)
-        };
-        let setup = Setup {
-            physics: "advection-diffusion".into(),
-            mesh: output.0.clone(),
-            units: case.units.name.into(),
-            node_type: Vec::new(),
-            material_id: material_id.clone(),
-            inputs: Vec::new(),
-            prescribed: Vec::new(),
-            loads: Vec::new(),
-            initial_responses: Vec::new(),
-            params: case.params.clone(),
-            times: case.time.map_or_else(|| vec![0.0], |t| t.times()),
-            initial: None,
-            singular: case.singular.clone(),
-        };
+        let output = StateMesh::new(case, mesh);
+        let setup = output.setup("advection-diffusion", case, &material_id);
         let source = root.opt_expr("source")?.unwrap_or_else(|| Expr::constant(0.0));
         let (held, fluxes, time, units) = (BTreeMap::new(), Vec::new(), case.time, case.units);
         let mesh = mesh.clone();
@@ -200,10 +182,7 @@ impl Model {
     }
 
     fn restrict(&self, values: Vec<f64>, components: usize) -> Vec<f64> {
-        match &self.output.1 {
-            None => values,
-            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
-        }
+        self.output.restrict(&values, components)
     }
 
     fn velocity_at(&self, x: &[f64; 3], t: f64) -> [f64; 3] {

@@ -5,6 +5,7 @@ use super::kernel::{self, Cell, Rise};
 use super::law::{Kinematics, Material};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use femur_fem::{Assembler, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::Input;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Body {
     pub(crate) mesh: Arc<Mesh>,
     /// The mesh of the states, and for each of its nodes the node of `mesh`.
-    pub(crate) output: (Arc<Mesh>, Option<Vec<u32>>),
+    pub(crate) output: StateMesh,
     pub(crate) kinematics: Kinematics,
     pub(crate) thickness: f64,
     pub(crate) material_id: Vec<i32>,
@@ -37,12 +38,7 @@ impl Body {
         discretisation.finish()?;
         let (material_id, tables) = materials(case, mesh)?;
         let materials = tables.iter().map(|t| Material::read(t, kinematics)).collect::<Result<_, _>>()?;
-        let output = if case.output.vertices_only {
-            let (vertices, kept) = mesh.vertices_only();
-            (Arc::new(vertices), Some(kept))
-        } else {
-            (mesh.clone(), None)
-        };
+        let output = StateMesh::new(case, mesh);
         let (mesh, units) = (mesh.clone(), case.units);
         Ok(Body { mesh, output, kinematics, thickness, material_id, materials, units, tables, incompatible })
     }
@@ -156,10 +152,7 @@ impl Body {
 
     /// Values on the mesh of the states.
     pub(crate) fn restrict(&self, values: &[f64], components: usize) -> Vec<f64> {
-        match &self.output.1 {
-            None => values.to_vec(),
-            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
-        }
+        self.output.restrict(values, components)
     }
 
     /// A vector `[num_nodes, dim]` as a field of the states.

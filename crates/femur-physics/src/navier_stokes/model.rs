@@ -5,6 +5,7 @@ use super::kernel::Fluid;
 use super::system::{PRESSURE, System, VELOCITY};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, TimeGrid, Units};
 use femur_sim::{Input, NodeType, Prescribed, Setup, State};
@@ -36,7 +37,7 @@ pub(super) struct Options {
 pub(super) struct Model {
     pub(super) mesh: Arc<Mesh>,
     /// The mesh of the states, and for each of its nodes the node of `mesh`.
-    output: (Arc<Mesh>, Option<Vec<u32>>),
+    output: StateMesh,
     material_id: Vec<i32>,
     /// By material.
     fluids: Vec<Fluid>,
@@ -77,27 +78,8 @@ impl Model {
         };
         let initial_pressure = initial.opt_expr("pressure")?.unwrap_or_else(|| Expr::constant(0.0));
         initial.finish()?;
-        let output = if case.output.vertices_only {
-            let (vertices, kept) = mesh.vertices_only();
-            (Arc::new(vertices), Some(kept))
-        } else {
-            (mesh.clone(), None)
-        };
-        let setup = Setup {
-            physics: "navier-stokes".into(),
-            mesh: output.0.clone(),
-            units: case.units.name.into(),
-            node_type: Vec::new(),
-            material_id: material_id.clone(),
-            inputs: Vec::new(),
-            prescribed: Vec::new(),
-            loads: Vec::new(),
-            initial_responses: Vec::new(),
-            params: case.params.clone(),
-            times: case.time.map_or_else(|| vec![0.0], |t| t.times()),
-            initial: None,
-            singular: case.singular.clone(),
-        };
+        let output = StateMesh::new(case, mesh);
+        let setup = output.setup("navier-stokes", case, &material_id);
         let (time, units) = (case.time, case.units);
         let mesh = mesh.clone();
         let mut model = Model {
@@ -134,10 +116,7 @@ impl Model {
     }
 
     fn restrict(&self, values: Vec<f64>, components: usize) -> Vec<f64> {
-        match &self.output.1 {
-            None => values,
-            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
-        }
+        self.output.restrict(&values, components)
     }
 
     /// Velocity at all nodes `[num_nodes, dim]` and pressure `[num_nodes]` at the start.

@@ -6,6 +6,7 @@ use crate::PhysicsError;
 use crate::elasticity::boundary::Conditions;
 use crate::elasticity::rigid;
 use crate::material::{materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Table};
 use femur_sim::{Input, NodeType, Prescribed, Setup, State};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct SolidModel {
     pub(crate) mesh: Arc<Mesh>,
     /// The mesh of the states, and for each of its nodes the node of `mesh`.
-    pub(crate) output: (Arc<Mesh>, Option<Vec<u32>>),
+    pub(crate) output: StateMesh,
     pub(crate) case: Case,
     /// 1 in 3D.
     pub(crate) thickness: f64,
@@ -48,12 +49,7 @@ impl SolidModel {
             return Err(case.root().error("boundary", "a load mentions t, but the case has no [time]", hint).into());
         }
         rigid::check(case, mesh, &conditions)?;
-        let output = if case.output.vertices_only {
-            let (vertices, kept) = mesh.vertices_only();
-            (Arc::new(vertices), Some(kept))
-        } else {
-            (mesh.clone(), None)
-        };
+        let output = StateMesh::new(case, mesh);
         let model = SolidModel {
             mesh: mesh.clone(),
             output,
@@ -122,10 +118,7 @@ impl SolidModel {
 
     /// Values on the mesh of the states.
     pub(crate) fn restrict(&self, values: &[f64], components: usize) -> Vec<f64> {
-        match &self.output.1 {
-            None => values.to_vec(),
-            Some(kept) => kept.iter().flat_map(|&n| values[n as usize * components..(n as usize + 1) * components].to_vec()).collect(),
-        }
+        self.output.restrict(values, components)
     }
 
     /// All that is known before solving; `initial` holds the fields of the body at rest.
@@ -169,8 +162,8 @@ impl SolidModel {
             let (mut distance, mut normal) = (Vec::new(), Vec::new());
             for &t in &self.times {
                 let offset = o.motion().offset_at(t, if self.steady { 1.0 } else { self.ramp(t) });
-                for n in 0..self.output.0.num_nodes() {
-                    let (d, direction) = o.distance(self.output.0.point(n), offset);
+                for n in 0..self.output.mesh.num_nodes() {
+                    let (d, direction) = o.distance(self.output.mesh.point(n), offset);
                     distance.push(d);
                     normal.extend_from_slice(&direction[..dim]);
                 }
@@ -179,19 +172,12 @@ impl SolidModel {
             inputs.push(input(&format!("{}_normal", o.name), "1", &vector, self.times.len(), normal));
         }
         Ok(Setup {
-            physics: physics.into(),
-            mesh: self.output.0.clone(),
-            units: self.case.units.name.into(),
             node_type: self.node_types(),
-            material_id: self.material_id.clone(),
             inputs,
             prescribed: vec![self.prescribed(&series)],
-            loads: Vec::new(),
-            params: self.case.params.clone(),
             times: self.times.clone(),
             initial: (!self.steady).then(|| State { time: self.times[0], fields: initial }),
-            initial_responses: Vec::new(),
-            singular: self.case.singular.clone(),
+            ..self.output.setup(physics, &self.case, &self.material_id)
         })
     }
 

@@ -116,7 +116,7 @@ fn fields(model: &SolidModel, solid: &dyn Solid, body: &Equilibrium) -> Vec<Fiel
         Field::symmetric_tensor("stress", units.stress, Location::Node, dim, stress),
     ];
     fields.push(derived::von_mises(&fields[1]));
-    if model.output.1.is_none() {
+    if model.output.is_whole() {
         let mut reaction = body.reaction();
         // What the tolerance leaves where nothing holds the body.
         for (i, r) in reaction.iter_mut().enumerate() {

@@ -3,6 +3,7 @@
 use crate::PhysicsError;
 use crate::dynamics::{Dynamics, Held, rates};
 use crate::material::{known_tag, materials, to_nodes};
+use crate::state_mesh::StateMesh;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints};
 use femur_mesh::{Field, Location, Mesh};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// A case read and checked.
 pub(super) struct Model {
     pub(super) mesh: Arc<Mesh>,
-    output: (Arc<Mesh>, Option<Vec<u32>>),
+    output: StateMesh,
     material_id: Vec<i32>,
     speed: Vec<f64>,
     /// Prescribed amplitude: nodes, value.
@@ -48,23 +49,8 @@ impl Model {
         let start = |key: &str| Ok::<_, PhysicsError>(table.opt_expr(key)?.unwrap_or_else(|| Expr::constant(0.0)));
         let initial = [start("amplitude")?, start("rate")?];
         table.finish()?;
-        let (vertices, kept) = mesh.vertices_only();
-        let output = if case.output.vertices_only { (Arc::new(vertices), Some(kept)) } else { (mesh.clone(), None) };
-        let setup = Setup {
-            physics: "wave".into(),
-            mesh: output.0.clone(),
-            units: case.units.name.into(),
-            node_type: Vec::new(),
-            material_id: material_id.clone(),
-            inputs: Vec::new(),
-            prescribed: Vec::new(),
-            loads: Vec::new(),
-            params: case.params.clone(),
-            times: time.times(),
-            initial: None,
-            initial_responses: Vec::new(),
-            singular: case.singular.clone(),
-        };
+        let output = StateMesh::new(case, mesh);
+        let setup = output.setup("wave", case, &material_id);
         let (walls, fluxes, absorbing) = (Vec::new(), Vec::new(), Vec::new());
         let source = case.root().opt_expr("source")?;
         let dt = time.dt() / dynamics.substeps as f64;
@@ -108,10 +94,7 @@ impl Model {
     }
 
     fn restrict(&self, values: &[f64]) -> Vec<f64> {
-        match &self.output.1 {
-            None => values.to_vec(),
-            Some(kept) => kept.iter().map(|&n| values[n as usize]).collect(),
-        }
+        self.output.restrict(values, 1)
     }
 
     /// Whether a boundary value or the source changes in time.
@@ -271,8 +254,7 @@ impl Model {
         self.fluxes.iter().flat_map(|f| &f.0).for_each(|p| p.nodes.iter().for_each(|&i| types[i as usize] = NodeType::Loaded));
         self.absorbing.iter().for_each(|(p, _)| p.nodes.iter().for_each(|&i| types[i as usize] = NodeType::Outflow));
         held.keys().for_each(|&i| types[i] = NodeType::WallBoundary);
-        let kept = |i: usize| self.output.1.as_ref().map_or(i, |k| k[i] as usize);
-        let node_type = (0..self.output.0.num_nodes()).map(|i| types[kept(i)]).collect();
+        let node_type = self.output.restrict(&types, 1);
         let [u, v] = self.start()?;
         let initial = Some(self.state(times[0], &u, &v));
         self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], initial, ..self.setup.clone() };
