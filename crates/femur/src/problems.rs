@@ -12,6 +12,7 @@ problems![
     "cavity-re100",
     "cavity-re1000",
     "cavity-re400",
+    "cook-nearly-incompressible",
     "cook-neo-hookean",
     "cook-neo-hookean-incompressible",
     "cook-plane-strain",

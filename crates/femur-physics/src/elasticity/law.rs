@@ -85,7 +85,7 @@ impl Material {
             Some(_) => (None, orthotropic_compliance(table, kinematics)?, table.f64_or("angle", 0.0)?),
             None => {
                 let (e, nu) = (table.positive("E")?, table.f64("nu")?);
-                if !(-0.999..0.4999).contains(&nu) {
+                if !(-0.999..=0.4999).contains(&nu) {
                     let what = format!("must lie between -1 and 0.5, got {nu}");
                     return Err(table.error("nu", what, "0.3 for metals; 0.5 needs a mixed formulation").into());
                 }
