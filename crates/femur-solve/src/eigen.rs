@@ -206,7 +206,12 @@ impl Space<'_> {
     /// The best `count` pairs of the space, and the part of each residual that is rounding.
     fn ritz(&self, count: usize) -> (EigenPairs, Vec<f64>) {
         let d = self.projected.len();
-        let entry = |i: usize, j: usize| self.projected[j].get(i).copied().unwrap_or(0.0);
+        // In the whole space K itself is projected: its inverse, near a rigid motion huge, would round away what the stiff modes are.
+        let whole = d == self.m.nrows;
+        let images: Vec<Vec<f64>> = if whole { self.basis.iter().map(|v| self.stiffness_times(v)).collect() } else { Vec::new() };
+        let entry = |i: usize, j: usize| {
+            if whole { dot(&self.basis[i], &images[j]) } else { self.projected[j].get(i).copied().unwrap_or(0.0) }
+        };
         let mut t = vec![0.0; d * d];
         for i in 0..d {
             for j in 0..d {
@@ -216,7 +221,7 @@ impl Space<'_> {
         }
         let (theta, vectors) = symmetric_eigen(&mut t, d);
         let mut order: Vec<usize> = (0..d).collect();
-        order.sort_by(|&a, &b| theta[b].total_cmp(&theta[a]));
+        order.sort_by(|&a, &b| if whole { theta[a].total_cmp(&theta[b]) } else { theta[b].total_cmp(&theta[a]) });
         let n = self.m.nrows;
         let mut pairs: Vec<(f64, Vec<f64>, f64, f64)> = Vec::new();
         for &j in order.iter().take(count) {
@@ -236,6 +241,12 @@ impl Space<'_> {
             dimension: d,
         };
         (pairs, rounding)
+    }
+
+    fn stiffness_times(&self, v: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; v.len()];
+        self.k.apply(v, &mut out);
+        out
     }
 
     /// Rayleigh quotient, M-normalised vector with its sign, residual and its part that is rounding.
