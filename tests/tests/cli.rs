@@ -71,7 +71,7 @@ fn every_template_solves() {
             args.extend(["--set", "time.end=0.05", "--set", "time.steps=5"]);
         }
         let said = json(&femur_ok(dir.path(), &args));
-        assert!(said["nodes"].as_u64() > Some(100), "{name}");
+        assert!(said["nodes"].as_u64() >= Some(100), "{name}");
         femur_ok(dir.path(), &["plot", &out, "-o", &format!("{name}.png")]);
         assert!(dir.path().join(format!("{name}.png")).exists());
     }
