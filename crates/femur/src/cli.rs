@@ -263,7 +263,7 @@ pub enum Verb {
     /// Hold Femur, or a case of your own, against published values
     #[command(after_help = "Examples:\n  femur verify --quick\n  femur verify nafems-le1 --format json\n  femur verify my-case.toml")]
     Verify {
-        /// Problems by name, or case files with [expect] (default: all but the long ones)
+        /// Problems by name, or case files with `[expect]` (default: all but the long ones)
         problems: Vec<String>,
         /// Only the quick ones, without their coarser meshes (seconds)
         #[arg(long, conflicts_with = "long")]
