@@ -138,6 +138,9 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     let figures = place("figures");
     for k in 0..3 {
         let file = format!("test/traj_{k:06}.vtkhdf");
+        if !predictions.join(&file).exists() {
+            break;
+        }
         let options = plot::Options {
             file: predictions.join(&file),
             truth: Some(data.join(&file)),
