@@ -71,6 +71,9 @@ pub(crate) fn read(path: &Path) -> Result<(Header, Params), LearnError> {
         return Err(LearnError::file(path, format!("model version {version:?} is not known\n  hint: a newer Femur may have written it")));
     }
     let header: Header = serde_json::from_value(description).map_err(|e| LearnError::file(path, e.to_string()))?;
+    if let Some(what) = header.fault() {
+        return Err(LearnError::file(path, format!("{what}\n  hint: the file is damaged, or of another version of Femur")));
+    }
     Ok((header, params_of(rows)))
 }
 

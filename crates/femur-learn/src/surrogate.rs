@@ -75,7 +75,7 @@ impl Header {
     }
 
     /// What is wrong with a description read from a file: one that passes can be predicted with.
-    fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let task = &self.plan.task;
         if let Some((key, what, _)) = self.plan.model.fault() {
             return Some(format!("model.{key} {what}"));
@@ -135,9 +135,6 @@ impl Surrogate {
     /// Loads a model file; nothing else is needed.
     pub fn load(path: &Path) -> Result<Self, LearnError> {
         let (header, params) = model_file::read(path)?;
-        if let Some(what) = header.fault() {
-            return Err(LearnError::file(path, format!("{what}\n  hint: the file is damaged, or of another version of Femur")));
-        }
         Surrogate::new(Arc::new(header), &params).map_err(|e| LearnError::file(path, e.to_string()))
     }
 
