@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a mesh. faer and nalgebra-sparse are named in this crate alone.
 
+pub mod bsr;
 pub mod csr;
 pub mod dense;
 pub mod direct;
@@ -13,6 +14,7 @@ pub mod operator;
 pub mod precond;
 pub mod report;
 
+pub use bsr::BsrMatrix;
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
 pub use eigen::{EigenOptions, EigenPairs, lowest_eigenpairs};
