@@ -10,7 +10,7 @@ pub mod recovery;
 pub mod space;
 pub mod values;
 
-pub use assemble::Assembler;
+pub use assemble::{Assembler, CellCoefficient, Form, InvertedCell};
 pub use constraints::Constraints;
 pub use element::ReferenceElement;
 pub use facets::FacetPoint;

@@ -55,7 +55,19 @@ impl CellGeometry {
         self.volume.resize(points, 0.0);
         self.position.resize(points, [0.0; 3]);
         self.min_det = f64::INFINITY;
+        // Simplices of order 1 have one Jacobian.
+        let affine = matches!(table.kind, CellKind::Line2 | CellKind::Triangle3 | CellKind::Tet4);
         for q in 0..points {
+            if affine && q > 0 {
+                let (first, rest) = self.gradients.split_at_mut(q);
+                rest[0].clone_from(&first[0]);
+                self.volume[q] = self.volume[0] / table.rule.weights[0] * table.rule.weights[q];
+                self.position[q] = [0.0; 3];
+                for (v, &n) in table.values[q].iter().zip(nodes) {
+                    self.position[q].iter_mut().zip(mesh.point(n as usize)).for_each(|(x, p)| *x += v * p);
+                }
+                continue;
+            }
             let mut j = [[0.0; 3]; 3];
             let mut x = [0.0; 3];
             for (a, &n) in nodes.iter().enumerate() {

@@ -38,6 +38,12 @@ pub enum PhysicsError {
     },
 }
 
+impl From<femur_fem::InvertedCell> for PhysicsError {
+    fn from(e: femur_fem::InvertedCell) -> Self {
+        PhysicsError::Inverted { cell: e.cell, det: e.det }
+    }
+}
+
 impl From<PhysicsError> for SimError {
     fn from(error: PhysicsError) -> Self {
         SimError::Solver { time: 0.0, reason: error.to_string() }

@@ -15,7 +15,7 @@ use crate::state_mesh::StateMesh;
 use crate::{Physics, PhysicsError};
 use coefficient::Coefficient;
 use femur_fem::facets::{FacetPoint, facet_points};
-use femur_fem::{Assembler, Constraints, recovery};
+use femur_fem::{Assembler, CellCoefficient, Constraints, Form, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table, TimeGrid, Units};
 use femur_sim::{
@@ -343,41 +343,12 @@ impl Model {
         // The capacity needs two degrees more than the conduction.
         let assembler = Assembler::new(&self.mesh, 1, 2);
         let (mut k, mut m) = (assembler.zeros(), assembler.zeros());
-        let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
-        assembler.add_matrix(&self.mesh, &mut k, |cell, geometry, table, out| {
-            if geometry.min_det <= 0.0
-                && let Ok(mut worst) = worst.lock()
-                && geometry.min_det < worst.0
-            {
-                *worst = (geometry.min_det, cell);
-            }
-            let c = self.conductivity[self.material_id[cell] as usize].at(&[], 0.0).0 * self.thickness;
-            let n = geometry.gradients[0].len();
-            for q in 0..table.rule.len() {
-                let (g, w) = (&geometry.gradients[q], c * geometry.volume[q]);
-                for a in 0..n {
-                    for b in 0..n {
-                        out[a * n + b] += w * (g[a][0] * g[b][0] + g[a][1] * g[b][1] + g[a][2] * g[b][2]);
-                    }
-                }
-            }
-        });
-        let (det, cell) = worst.into_inner().unwrap_or((1.0, 0));
-        if det <= 0.0 {
-            return Err(PhysicsError::Inverted { cell, det });
-        }
+        let conductivity: Vec<f64> = self.conductivity.iter().map(|c| c.at(&[], 0.0).0 * self.thickness).collect();
+        assembler.assemble(&self.mesh, &Form::Diffusion(CellCoefficient::ByMaterial(&conductivity, &self.material_id)), &mut k)?;
         if self.time.is_some() {
-            assembler.add_matrix(&self.mesh, &mut m, |cell, geometry, table, out| {
-                let c = self.capacity[self.material_id[cell] as usize] * self.thickness;
-                for q in 0..table.rule.len() {
-                    let (v, w) = (&table.values[q], c * geometry.volume[q]);
-                    for a in 0..v.len() {
-                        for b in 0..v.len() {
-                            out[a * v.len() + b] += w * v[a] * v[b];
-                        }
-                    }
-                }
-            });
+            let density: Vec<f64> = self.capacity.iter().map(|c| c * self.thickness).collect();
+            let form = Form::Mass { components: 1, density: CellCoefficient::ByMaterial(&density, &self.material_id) };
+            assembler.assemble(&self.mesh, &form, &mut m)?;
         }
         for s in &self.surfaces {
             let Flow::Convection(h, _) = &s.flow else { continue };
@@ -417,7 +388,7 @@ impl Model {
         }
     }
 
-    fn add_source(&self, f: &mut [f64], value: impl Fn(&[f64]) -> f64) {
+    fn add_source(&self, f: &mut [f64], value: impl Fn(&[f64]) -> f64 + Sync) {
         let assembler = Assembler::new(&self.mesh, 1, 2);
         assembler.add_vector(&self.mesh, f, |_, geometry, table, out| {
             for q in 0..table.rule.len() {

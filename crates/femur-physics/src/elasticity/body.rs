@@ -6,7 +6,7 @@ use super::law::{Kinematics, Material};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
 use crate::state_mesh::StateMesh;
-use femur_fem::{Assembler, recovery};
+use femur_fem::{Assembler, CellCoefficient, Form, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::Input;
 use femur_sim::case::{Case, Table, Units};
@@ -73,11 +73,17 @@ impl Body {
     /// Stiffness of the body without its supports.
     pub(crate) fn stiffness(&self, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
         let mut matrix = assembler.zeros();
+        if let Some((lambda, mu)) = self.lame_constants() {
+            let by_material = |values| CellCoefficient::ByMaterial(values, &self.material_id);
+            let form = Form::Elasticity { lambda: by_material(&lambda), mu: by_material(&mu) };
+            assembler.assemble(&self.mesh, &form, &mut matrix)?;
+            return Ok(matrix);
+        }
         let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
         assembler.add_matrix(&self.mesh, &mut matrix, |cell, geometry, table, out| {
             if geometry.min_det <= 0.0
                 && let Ok(mut worst) = worst.lock()
-                && geometry.min_det < worst.0
+                && (geometry.min_det, cell) < *worst
             {
                 *worst = (geometry.min_det, cell);
             }
@@ -87,12 +93,28 @@ impl Body {
         if det <= 0.0 { Err(PhysicsError::Inverted { cell, det }) } else { Ok(matrix) }
     }
 
+    /// Lame's constants of each material times the thickness, where the assembler's own kernel serves: isotropic, no body of
+    /// revolution, no incompatible modes.
+    fn lame_constants(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+        let modes = self.incompatible && self.mesh.blocks.iter().any(|b| kernel::has_modes(b.kind));
+        let lame: Option<Vec<_>> = self.materials.iter().map(|m| m.lame.map(|l| l.constants())).collect();
+        let scaled = |l: (f64, f64)| (self.thickness * l.0, self.thickness * l.1);
+        if modes { None } else { lame.map(|l| l.into_iter().map(scaled).unzip()) }
+    }
+
     /// Consistent mass matrix, of the pattern of the stiffness; `what` needs the densities.
     pub(crate) fn mass(&self, what: &str) -> Result<CsrMatrix, PhysicsError> {
         let densities: Vec<f64> = (0..self.materials.len()).map(|m| self.density(m, what)).collect::<Result<_, _>>()?;
-        let assembler = Assembler::new(&self.mesh, self.mesh.dim, if self.kinematics == Kinematics::Axisymmetric { 3 } else { 2 });
-        let mut matrix = assembler.zeros();
         let dim = self.mesh.dim;
+        let ring = self.kinematics == Kinematics::Axisymmetric;
+        let assembler = Assembler::new(&self.mesh, dim, if ring { 3 } else { 2 });
+        let mut matrix = assembler.zeros();
+        if !ring {
+            let densities: Vec<f64> = densities.iter().map(|d| d * self.thickness).collect();
+            let form = Form::Mass { components: dim, density: CellCoefficient::ByMaterial(&densities, &self.material_id) };
+            assembler.assemble(&self.mesh, &form, &mut matrix)?;
+            return Ok(matrix);
+        }
         assembler.add_matrix(&self.mesh, &mut matrix, |cell, geometry, table, out| {
             let density = densities[self.material_id[cell] as usize];
             for (q, values) in table.values.iter().enumerate() {

@@ -484,7 +484,7 @@ impl Reader<'_> {
         unit: &str,
         value: &Expr,
         path: &str,
-        fill: impl Fn(usize, usize, &dyn Fn(&[f64]) -> f64) -> Vec<f64>,
+        fill: impl Fn(usize, usize, &(dyn Fn(&[f64]) -> f64 + Sync)) -> Vec<f64>,
     ) {
         let constant = value.is_constant();
         if constant == Some(0.0) && !sampled(self.case, path) {

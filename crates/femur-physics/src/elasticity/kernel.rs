@@ -21,6 +21,11 @@ impl Lame {
         Lame { lambda, mu, nu }
     }
 
+    /// Lambda and mu.
+    pub(super) fn constants(&self) -> (f64, f64) {
+        (self.lambda, self.mu)
+    }
+
     /// Stress (xx, yy, zz, xy) or (xx, yy, zz, xy, yz, xz) of a displacement gradient `[component][direction]`.
     pub(super) fn stress(&self, g: &[[f64; 3]; 3], dim: usize, plane_strain: bool, out: &mut [f64]) {
         let trace: f64 = (0..dim).map(|d| g[d][d]).sum();
@@ -55,7 +60,7 @@ fn add_blocks(dim: usize, gradients: &[[f64; 3]], volume: f64, lame: Lame, out: 
 }
 
 /// Whether a kind carries incompatible modes.
-fn has_modes(kind: CellKind) -> bool {
+pub(super) fn has_modes(kind: CellKind) -> bool {
     matches!(kind, CellKind::Quad4 | CellKind::Hex8)
 }
 
@@ -210,7 +215,7 @@ impl Cell<'_> {
 }
 
 /// Temperature rise over the reference at a point, in K.
-pub(crate) type Rise<'a> = dyn Fn(&[f64]) -> f64 + 'a;
+pub(crate) type Rise<'a> = dyn Fn(&[f64]) -> f64 + Sync + 'a;
 
 /// `K_aa^-1 K_au` `[m, k]` and `K_aa^-1 f_a` `[m]`, by Gauss-Jordan with pivoting.
 fn eliminate(full: &[f64], k: usize, load: &[f64]) -> (Vec<f64>, Vec<f64>) {

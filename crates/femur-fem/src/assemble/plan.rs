@@ -1,0 +1,351 @@
+//! The plan of an assembly: cells in compact chunks, the pattern of the matrix, and where each chunk's sums belong.
+//!
+//! A chunk adds its cells' matrices into a small buffer of its own, one block per node and one per pair of neighbouring nodes, which
+//! stays in the cache. Blocks that no other chunk touches go straight to their place in the matrix; shared ones are kept aside, one
+//! slot per chunk, and added up in the order of the chunks. The chunks depend on the mesh alone, so any number of threads gives the
+//! same bits.
+
+use femur_mesh::{CellBlock, Mesh};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Set in the number of a pair where the cell's first node of the pair is the one with the larger number.
+pub(super) const FLIP: u32 = 1 << 31;
+/// Slot of what is not shared.
+pub(super) const NONE: u32 = u32::MAX;
+/// Most cells of a chunk; the second for several unknowns at each node of quadratic cells, whose sums take ten times the room.
+/// Smaller ones stay in a nearer cache but share more.
+const MOST_CELLS: [usize; 2] = [4096, 1024];
+
+/// Neighbouring cells of one block.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chunk {
+    /// Block of the mesh, and the global number of its first cell.
+    pub(super) block: usize,
+    pub(super) first: usize,
+    /// Nodes of a cell.
+    pub(super) width: usize,
+    /// Cells within the block.
+    pub(super) cells: Vec<u32>,
+    /// Its nodes, ascending.
+    pub(super) nodes: Vec<u32>,
+    /// Places of the cells' nodes among `nodes`, `[cells, width]`.
+    pub(super) local: Vec<u16>,
+    /// Pairs of each cell, `[cells, width (width - 1) / 2]`, by first then second node of the cell, with [`FLIP`].
+    pub(super) pairs: Vec<u32>,
+    /// Places among `nodes` of the two nodes of each pair, the smaller first; pairs ascend.
+    pub(super) ends: Vec<[u16; 2]>,
+    /// Places in the pattern of (smaller, larger) and of (larger, smaller).
+    pub(super) place: Vec<[u32; 2]>,
+    /// Slots of shared pairs and of shared nodes.
+    pub(super) pair_slot: Vec<u32>,
+    pub(super) node_slot: Vec<u32>,
+}
+
+/// Blocks of the matrix that several chunks add to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared {
+    /// First slots of each in `slots`, `[n + 1]`.
+    pub(super) ptr: Vec<u32>,
+    /// Slots in the order of the chunks.
+    pub(super) slots: Vec<u32>,
+}
+
+impl Shared {
+    pub(super) fn slots(&self, i: usize) -> &[u32] {
+        &self.slots[self.ptr[i] as usize..self.ptr[i + 1] as usize]
+    }
+}
+
+/// Chunks, pattern and shared blocks of one mesh.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan {
+    pub(super) chunks: Vec<Chunk>,
+    /// Pattern of nodes: neighbours of each, itself included, ascending.
+    pub(super) node_ptr: Vec<usize>,
+    pub(super) node_idx: Vec<u32>,
+    /// Place of each node's own block in the pattern.
+    pub(super) diagonal: Vec<u32>,
+    /// Shared pairs: their two nodes and two places, and their slots.
+    pub(super) pair_ends: Vec<([u32; 2], [u32; 2])>,
+    pub(super) pairs: Shared,
+    /// Shared nodes, and their slots.
+    pub(super) node_ends: Vec<u32>,
+    pub(super) nodes: Shared,
+}
+
+/// Pairs of the nodes of a cell.
+pub(super) fn num_pairs(width: usize) -> usize {
+    width * (width - 1) / 2
+}
+
+impl Plan {
+    pub(super) fn new(mesh: &Mesh, components: usize) -> Plan {
+        let mut chunks = Vec::new();
+        let mut first = 0;
+        for (b, block) in mesh.blocks.iter().enumerate() {
+            let width = block.kind.num_nodes();
+            let most = MOST_CELLS[usize::from(components > 1 && block.kind.order() > 1)];
+            let order = compact_order(mesh, block, most);
+            chunks.extend(order.chunks(most).map(|cells| Chunk { block: b, first, width, cells: cells.to_vec(), ..Chunk::default() }));
+            first += block.num_cells();
+        }
+        let marks = || vec![NONE; mesh.num_nodes()];
+        chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.number(&mesh.blocks[chunk.block], marks));
+        let mut plan = Plan { chunks, ..Plan::default() };
+        let shared = plan.find_pattern(mesh.num_nodes());
+        plan.place(&shared);
+        plan.number_shared_pairs();
+        plan.number_shared_nodes(mesh.num_nodes());
+        plan
+    }
+
+    /// Neighbours of the node and where they start.
+    pub(super) fn row(&self, node: usize) -> Range<usize> {
+        self.node_ptr[node]..self.node_ptr[node + 1]
+    }
+
+    /// Place of a pair in the pattern.
+    pub(super) fn find(&self, row: u32, column: u32) -> Option<usize> {
+        let range = self.row(row as usize);
+        self.node_idx[range.clone()].binary_search(&column).ok().map(|k| range.start + k)
+    }
+
+    /// Fills the pattern from the chunks' pairs; says of each place whether several chunks have it.
+    fn find_pattern(&mut self, num_nodes: usize) -> Vec<bool> {
+        let mut start = vec![0usize; num_nodes + 1];
+        let both = |chunk: &Chunk, [a, b]: [u16; 2]| (chunk.nodes[a as usize] as usize, chunk.nodes[b as usize] as usize);
+        for chunk in &self.chunks {
+            for &pair in &chunk.ends {
+                let (a, b) = both(chunk, pair);
+                start[a + 1] += 1;
+                start[b + 1] += 1;
+            }
+        }
+        for n in 0..num_nodes {
+            start[n + 1] += start[n] + 1;
+        }
+        let mut next = start.clone();
+        let mut raw = vec![0u32; start[num_nodes]];
+        for n in 0..num_nodes {
+            raw[next[n]] = n as u32;
+            next[n] += 1;
+        }
+        for chunk in &self.chunks {
+            for &pair in &chunk.ends {
+                let (a, b) = both(chunk, pair);
+                raw[next[a]] = b as u32;
+                raw[next[b]] = a as u32;
+                next[a] += 1;
+                next[b] += 1;
+            }
+        }
+        let mut shared = Vec::with_capacity(raw.len());
+        self.node_ptr = Vec::with_capacity(num_nodes + 1);
+        self.node_ptr.push(0);
+        self.node_idx = Vec::with_capacity(raw.len());
+        self.diagonal = Vec::with_capacity(num_nodes);
+        for n in 0..num_nodes {
+            let row = &mut raw[start[n]..start[n + 1]];
+            row.sort_unstable();
+            for (i, &m) in row.iter().enumerate() {
+                if i > 0 && row[i - 1] == m {
+                    if let Some(last) = shared.last_mut() {
+                        *last = true;
+                    }
+                    continue;
+                }
+                if m as usize == n {
+                    self.diagonal.push(self.node_idx.len() as u32);
+                }
+                self.node_idx.push(m);
+                shared.push(false);
+            }
+            self.node_ptr.push(self.node_idx.len());
+        }
+        shared
+    }
+
+    /// Finds the place of every pair.
+    fn place(&mut self, shared: &[bool]) {
+        let mut chunks = std::mem::take(&mut self.chunks);
+        chunks.par_iter_mut().for_each(|chunk| {
+            let find = |a: u32, b: u32| self.find(a, b).map_or(NONE, |p| p as u32);
+            for &[a, b] in &chunk.ends {
+                let (a, b) = (chunk.nodes[a as usize], chunk.nodes[b as usize]);
+                let place = [find(a, b), find(b, a)];
+                chunk.pair_slot.push(if shared.get(place[0] as usize) == Some(&true) { 0 } else { NONE });
+                chunk.place.push(place);
+            }
+        });
+        self.chunks = chunks;
+    }
+
+    fn number_shared_pairs(&mut self) {
+        let mut all = Vec::new();
+        for chunk in &mut self.chunks {
+            for (k, slot) in chunk.pair_slot.iter_mut().enumerate().filter(|(_, s)| **s != NONE) {
+                *slot = all.len() as u32;
+                let ends = chunk.ends[k].map(|e| chunk.nodes[e as usize]);
+                all.push((chunk.place[k], ends, *slot));
+            }
+        }
+        // Stable: slots of one pair stay in the order of the chunks.
+        all.par_sort_by_key(|(place, _, _)| place[0]);
+        for (i, (place, ends, _)) in all.iter().enumerate() {
+            if i == 0 || all[i - 1].0 != *place {
+                self.pairs.ptr.push(i as u32);
+                self.pair_ends.push((*ends, *place));
+            }
+        }
+        self.pairs.ptr.push(all.len() as u32);
+        self.pairs.slots = all.into_iter().map(|(_, _, slot)| slot).collect();
+    }
+
+    fn number_shared_nodes(&mut self, num_nodes: usize) {
+        let mut count = vec![0u32; num_nodes];
+        self.chunks.iter().flat_map(|c| &c.nodes).for_each(|&n| count[n as usize] += 1);
+        let mut next = vec![NONE; num_nodes];
+        self.nodes.ptr.push(0);
+        for (n, &c) in count.iter().enumerate().filter(|(_, c)| **c > 1) {
+            let at = self.nodes.ptr[self.node_ends.len()];
+            next[n] = at;
+            self.node_ends.push(n as u32);
+            self.nodes.ptr.push(at + c);
+        }
+        self.nodes.slots = vec![0; self.nodes.ptr[self.node_ends.len()] as usize];
+        let mut slot = 0;
+        for chunk in &mut self.chunks {
+            for &n in &chunk.nodes {
+                let at = &mut next[n as usize];
+                chunk.node_slot.push(if *at == NONE { NONE } else { slot });
+                if *at != NONE {
+                    self.nodes.slots[*at as usize] = slot;
+                    *at += 1;
+                    slot += 1;
+                }
+            }
+        }
+    }
+}
+
+impl Chunk {
+    /// Numbers its nodes and pairs; `marks` is `NONE` for every node, before and after.
+    fn number(&mut self, block: &CellBlock, marks: &mut [u32]) {
+        for &c in &self.cells {
+            for &n in block.cell(c as usize) {
+                if marks[n as usize] == NONE {
+                    marks[n as usize] = 0;
+                    self.nodes.push(n);
+                }
+            }
+        }
+        self.nodes.sort_unstable();
+        self.nodes.iter().enumerate().for_each(|(i, &n)| marks[n as usize] = i as u32);
+        self.local.reserve(self.cells.len() * self.width);
+        for &c in &self.cells {
+            self.local.extend(block.cell(c as usize).iter().map(|&n| marks[n as usize] as u16));
+        }
+        self.nodes.iter().for_each(|&n| marks[n as usize] = NONE);
+
+        let mut table = PairTable::new(self.cells.len() * num_pairs(self.width));
+        let mut slots = Vec::with_capacity(self.cells.len() * num_pairs(self.width));
+        for cell in self.local.chunks_exact(self.width) {
+            for (i, &a) in cell.iter().enumerate() {
+                slots.extend(cell[i + 1..].iter().map(|&b| (table.insert(a.min(b), a.max(b)), a > b)));
+            }
+        }
+        let rank = table.sort();
+        self.ends = table.keys.iter().map(|&k| [(k >> 16) as u16, k as u16]).collect();
+        self.pairs = slots.into_iter().map(|(k, flip)| rank[k as usize] | if flip { FLIP } else { 0 }).collect();
+    }
+}
+
+/// Distinct pairs of small numbers, by open addressing.
+struct PairTable {
+    mask: usize,
+    /// Number of the pair in each bucket.
+    buckets: Vec<u32>,
+    keys: Vec<u32>,
+}
+
+impl PairTable {
+    fn new(most: usize) -> Self {
+        let size = (2 * most).next_power_of_two().max(2);
+        PairTable { mask: size - 1, buckets: vec![NONE; size], keys: Vec::new() }
+    }
+
+    fn insert(&mut self, a: u16, b: u16) -> u32 {
+        let key = u32::from(a) << 16 | u32::from(b);
+        // Multiplicative hashing (Knuth 1998, ch. 6.4).
+        let mut at = (u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & self.mask;
+        loop {
+            match self.buckets[at] {
+                NONE => {
+                    self.buckets[at] = self.keys.len() as u32;
+                    self.keys.push(key);
+                    return self.buckets[at];
+                }
+                k if self.keys[k as usize] == key => return k,
+                _ => at = (at + 1) & self.mask,
+            }
+        }
+    }
+
+    /// Sorts the pairs; gives the new number of each.
+    fn sort(&mut self) -> Vec<u32> {
+        let mut order: Vec<(u32, u32)> = self.keys.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let mut rank = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(i, &(_, k))| rank[k as usize] = i as u32);
+        self.keys.sort_unstable();
+        rank
+    }
+}
+
+/// Cells of a block along a Morton curve (Morton 1966) through their centres, or as they are where one chunk holds them all.
+fn compact_order(mesh: &Mesh, block: &CellBlock, most: usize) -> Vec<u32> {
+    let n = block.num_cells();
+    if n <= most {
+        return (0..n as u32).collect();
+    }
+    let dim = mesh.dim;
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    for p in mesh.points.chunks_exact(dim) {
+        for d in 0..dim {
+            low[d] = low[d].min(p[d]);
+            high[d] = high[d].max(p[d]);
+        }
+    }
+    // One scale for all axes, so that a chunk is as wide as it is high.
+    let extent = (0..dim).map(|d| high[d] - low[d]).fold(f64::MIN_POSITIVE, f64::max);
+    let scale = f64::from(1u32 << 20) / extent;
+    let mut keyed: Vec<(u64, u32)> = (0..n)
+        .into_par_iter()
+        .map(|c| {
+            let nodes = block.cell(c);
+            let key = (0..dim).fold(0, |key, d| {
+                let centre = nodes.iter().map(|&i| mesh.points[i as usize * dim + d]).sum::<f64>() / nodes.len() as f64;
+                key | spread((scale * (centre - low[d])) as u64) << d
+            });
+            (key, c as u32)
+        })
+        .collect();
+    keyed.par_sort_unstable();
+    keyed.into_iter().map(|(_, c)| c).collect()
+}
+
+/// The lowest 21 bits, two zeros between each.
+fn spread(v: u64) -> u64 {
+    let mut v = v & 0x1F_FFFF;
+    for (shift, mask) in [
+        (32, 0x001F_0000_0000_FFFF),
+        (16, 0x001F_0000_FF00_00FF),
+        (8, 0x100F_00F0_0F00_F00F),
+        (4, 0x10C3_0C30_C30C_30C3),
+        (2, 0x1249_2492_4924_9249),
+    ] {
+        v = (v | v << shift) & mask;
+    }
+    v
+}
