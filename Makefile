@@ -6,7 +6,7 @@ help:
 	@echo "make demo        generate, train, roll out, evaluate, export and report two families (about 6 minutes after the build)"
 	@echo "make demo-full   the same with a longer training (under an hour)"
 	@echo "make test        format check, lints, unit and integration tests, doc tests, docs"
-	@echo "make bench       speed benchmarks (benchmarks/README.md)"
+	@echo "make bench       speed beside the peers that are installed (benchmarks/README.md)"
 	@echo "make peers       the same meshes and cases solved by scikit-fem, nodal values compared (needs Python)"
 	@echo "make docs        the book (docs/) and the API docs into target/doc"
 
@@ -35,9 +35,12 @@ test: python
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@.ci/book --check
 
+# With the peers that benchmarks/peers/setup.sh has installed.
 bench:
 	@.ci/need build
-	cargo run --locked --release -p femur-benchmarks
+	cargo build --locked --release -p femur -p femur-benchmarks
+	target/release/femur-bench all --threads 1 --peers all --table
+	target/release/femur-bench all --threads 2 --peers all --table
 
 # scikit-fem in an environment of its own; make test does not need it.
 peers: build

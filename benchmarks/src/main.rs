@@ -1,36 +1,48 @@
-//! `femur-bench`: times whole cases (mesh, assembly, factorisation, solve, recovery) on one thread and prints a JSON line each:
-//! work, nodes, and the median, least and largest seconds of seven runs.
+//! `femur-bench WORK`: times Femur beside the programs of its field and prints a JSON line a row (`benchmarks/README.md`).
 
-use femur_physics::PHYSICS;
-use femur_sim::case::{CaseFile, generators};
-use femur_sim::rollout;
-use std::sync::Arc;
-use std::time::Instant;
+use anyhow::{Result, bail};
+use clap::Parser as _;
+use femur_benchmarks::options::Options;
+use femur_benchmarks::{clock, table, works};
+use std::process::Command;
 
-const PLATE: &str = "physics = \"linear-elasticity\"\n[mesh]\ngenerator = \"plate-hole\"\nsize = 0.03\norder = 2\n[materials.plate]\nE = 210e9\nnu = 0.3\n\
-    [[boundary]]\ntag = \"left\"\ndisplacement = [0, 0]\n[[boundary]]\ntag = \"right\"\ntraction = [1e6, 0]\n";
-const BOX: &str = "physics = \"linear-elasticity\"\n[mesh]\ngenerator = \"box\"\ncells = [12, 12, 12]\nkind = \"tet10\"\n[materials.body]\nE = 210e9\nnu = 0.3\n\
-    [[boundary]]\ntag = \"left\"\ndisplacement = [0, 0, 0]\n[[boundary]]\ntag = \"right\"\ntraction = [1e6, 0, 0]\n";
-const HEAT: &str = "physics = \"heat\"\n[mesh]\ngenerator = \"plate-hole\"\nsize = 0.03\norder = 2\n[materials.plate]\nconductivity = 50\ndensity = 7850\n\
-    specific_heat = 460\n[initial]\ntemperature = 293\n[time]\nend = 10000\nsteps = 50\n[[boundary]]\ntag = \"left\"\ntemperature = 400\n";
+/// Set once the program has put itself on one core.
+const PINNED: &str = "FEMUR_BENCH_PINNED";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for (work, text) in
-        [("plate, quadratic triangles, static", PLATE), ("box, quadratic tetrahedra, static", BOX), ("plate, heat, 50 steps", HEAT)]
-    {
-        let mut seconds = Vec::new();
-        let mut nodes = 0;
-        for _ in 0..7 {
-            let start = Instant::now();
-            let case = CaseFile::parse(text, work)?.nominal()?;
-            let mesh = Arc::new(generators::build(&case)?);
-            nodes = mesh.num_nodes();
-            let physics = PHYSICS.iter().find(|p| p.name() == case.physics).ok_or("no such physics")?;
-            rollout(physics.simulator(&case, &mesh)?.as_mut(), &mut ())?;
-            seconds.push(start.elapsed().as_secs_f64());
-        }
-        seconds.sort_by(f64::total_cmp);
-        println!("{}", serde_json::json!({"work": work, "nodes": nodes, "median_s": seconds[3], "min_s": seconds[0], "max_s": seconds[6]}));
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if options.threads == 1 && !options.quick && std::env::var_os(PINNED).is_none() {
+        pin();
+    }
+    rayon::ThreadPoolBuilder::new().num_threads(options.threads()).build_global()?;
+    let load = clock::load().unwrap_or(f64::NAN);
+    eprintln!("femur-bench: {}, {} thread(s), load {load:.1}", clock::processor(), options.threads);
+    if load > 0.5 {
+        eprintln!("femur-bench: the machine is busy: believe ratios and CPU times rather than wall times");
+    }
+    let chosen: Vec<_> = works::WORKS.iter().filter(|w| options.work == "all" || options.work == w.name).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = works::WORKS.iter().map(|w| w.name).collect();
+        bail!("`{}` is not known\n  hint: one of {}, all", options.work, names.join(", "));
+    }
+    if options.table {
+        println!("{}", table::HEAD);
+    }
+    for work in chosen {
+        (work.run)(&options, &mut |row| {
+            if options.table { println!("{}", table::row(&row)) } else { println!("{row}") }
+        })?;
     }
     Ok(())
+}
+
+/// Starts this program again on one core, where `taskset` is installed; the peers inherit it.
+fn pin() {
+    use std::os::unix::process::CommandExt as _;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let allowed = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+    let Some(core) = allowed.trim().rsplit(['-', ',']).next().filter(|c| !c.is_empty()) else { return };
+    let Ok(exe) = std::env::current_exe() else { return };
+    let error = Command::new("taskset").args(["-c", core]).arg(exe).args(std::env::args_os().skip(1)).env(PINNED, "1").exec();
+    eprintln!("femur-bench: not kept on one core: taskset: {error}");
 }

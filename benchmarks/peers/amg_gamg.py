@@ -1,0 +1,5 @@
+"""PETSc's conjugate gradients with gamg."""
+
+from amg_petsc import main
+
+main("gamg")

@@ -1,0 +1,5 @@
+"""PETSc's conjugate gradients with hypre."""
+
+from amg_petsc import main
+
+main("hypre")
