@@ -5,6 +5,13 @@ use crate::options::Options;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Rounds that are made however long they take, and seconds after which no further one starts.
+const LEAST_ROUNDS: usize = 3;
+const BUDGET: f64 = 60.0;
+/// A peer that needs so many times the best one's time is timed once.
+const FAR_BEHIND: f64 = 2.5;
 
 /// One run of one program.
 #[derive(Debug, Clone, Default)]
@@ -68,17 +75,24 @@ pub fn contest(spec: &Spec, options: &Options, mut ours: Runner<'_>, mut peers: 
     if first.answer.is_empty() || first.answer.values().any(|v| !v.is_finite()) {
         bail!("{}: {}: no finite answer to check: {:?}", spec.work, spec.size, first.answer);
     }
-    for peer in &mut peers {
+    let mut firsts = vec![f64::INFINITY; peers.len()];
+    for (peer, seconds) in peers.iter_mut().zip(&mut firsts) {
         let Some(run) = &mut peer.run else { continue };
         let theirs = run().with_context(|| format!("{}: {}: {}", spec.work, spec.size, peer.name))?;
         agree(&first, &theirs, spec.tolerance).with_context(|| format!("{}: {}: {} differs", spec.work, spec.size, peer.name))?;
+        *seconds = theirs.seconds.wall;
     }
+    let (best, start) = (firsts.iter().copied().fold(f64::INFINITY, f64::min), Instant::now());
     let mut own = vec![];
     let mut others: Vec<Vec<Sample>> = vec![Vec::new(); peers.len()];
-    for _ in 0..spec.rounds {
+    for round in 0..spec.rounds {
+        if round >= LEAST_ROUNDS && start.elapsed().as_secs_f64() > BUDGET {
+            break;
+        }
         own.push(ours()?);
-        for (peer, samples) in peers.iter_mut().zip(&mut others) {
-            if let Some(run) = &mut peer.run {
+        for ((peer, samples), seconds) in peers.iter_mut().zip(&mut others).zip(&firsts) {
+            let Some(run) = &mut peer.run else { continue };
+            if round == 0 || *seconds <= FAR_BEHIND * best {
                 samples.push(run()?);
             }
         }

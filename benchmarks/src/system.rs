@@ -2,6 +2,7 @@
 
 use crate::npy;
 use anyhow::{Context as _, Result, bail};
+use femur_fem::assemble::{CellCoefficient, Form};
 use femur_fem::{Assembler, Constraints};
 use femur_mesh::Mesh;
 use femur_solve::{CsrMatrix, LinearOperator};
@@ -34,40 +35,11 @@ impl Equation {
         if self == Equation::Poisson { "poisson" } else { "elasticity" }
     }
 
-    /// Fills `matrix` (all zeros) with the stiffness.
-    pub fn add_matrix(self, assembler: &Assembler, mesh: &Mesh, matrix: &mut CsrMatrix) {
-        let dim = mesh.dim;
-        assembler.add_matrix(mesh, matrix, |_, geometry, _, out| {
-            for (gradients, &volume) in geometry.gradients.iter().zip(&geometry.volume) {
-                match self {
-                    Equation::Poisson => add_poisson(gradients, volume, out),
-                    Equation::Elasticity => add_elasticity(dim, gradients, volume, out),
-                }
-            }
-        });
-    }
-}
-
-fn add_poisson(gradients: &[[f64; 3]], volume: f64, out: &mut [f64]) {
-    let k = gradients.len();
-    for (a, ga) in gradients.iter().enumerate() {
-        for (b, gb) in gradients.iter().enumerate() {
-            out[a * k + b] += volume * (ga[0] * gb[0] + ga[1] * gb[1] + ga[2] * gb[2]);
-        }
-    }
-}
-
-fn add_elasticity(dim: usize, gradients: &[[f64; 3]], volume: f64, out: &mut [f64]) {
-    let k = gradients.len() * dim;
-    for (a, ga) in gradients.iter().enumerate() {
-        for (b, gb) in gradients.iter().enumerate() {
-            let dot: f64 = MU * volume * (0..dim).map(|d| ga[d] * gb[d]).sum::<f64>();
-            for i in 0..dim {
-                for j in 0..dim {
-                    out[(a * dim + i) * k + b * dim + j] += volume * (LAMBDA * ga[i] * gb[j] + MU * ga[j] * gb[i]);
-                }
-                out[(a * dim + i) * k + b * dim + i] += dot;
-            }
+    /// Its stiffness form with the constants above.
+    pub fn form(self) -> Form<'static> {
+        match self {
+            Equation::Poisson => Form::Diffusion(CellCoefficient::Uniform(1.0)),
+            Equation::Elasticity => Form::Elasticity { lambda: CellCoefficient::Uniform(LAMBDA), mu: CellCoefficient::Uniform(MU) },
         }
     }
 }
@@ -107,7 +79,7 @@ impl System {
         }
         let assembler = Assembler::new(mesh, block, 0);
         let mut matrix = assembler.zeros();
-        problem.equation.add_matrix(&assembler, mesh, &mut matrix);
+        assembler.assemble(mesh, &problem.equation.form(), &mut matrix)?;
         let mut load = vec![0.0; matrix.nrows];
         assembler.add_vector(mesh, &mut load, |_, geometry, _, out| {
             let share = geometry.volume.iter().sum::<f64>() / (dim + 1) as f64;

@@ -7,9 +7,10 @@ use crate::peer::{Peer, Runtime, start_all};
 use crate::system::{Equation, LAMBDA, MU, norm, write_mesh};
 use anyhow::Result;
 use femur_fem::Assembler;
+use femur_fem::assemble::{Form, InvertedCell};
 use femur_mesh::generate::{box_, rectangle};
 use femur_mesh::{CellKind, Mesh};
-use femur_solve::{CsrMatrix, LinearOperator};
+use femur_solve::{BsrMatrix, CsrMatrix, LinearOperator};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -78,29 +79,64 @@ fn one(options: &Options, row: &Row, mesh: &Mesh, size: String) -> Result<Value>
     contest(&spec, options, ours(options, row, mesh)?, peers)
 }
 
-/// Assembles again into the same matrix; over several threads, on one too, for the gain.
+/// A matrix by rows, or by blocks where nodes have several unknowns.
+enum Matrix {
+    Rows(CsrMatrix),
+    Blocks(BsrMatrix),
+}
+
+impl Matrix {
+    fn assemble(&mut self, assembler: &Assembler, mesh: &Mesh, form: &Form<'_>) -> Result<(), InvertedCell> {
+        match self {
+            Matrix::Rows(m) => assembler.assemble(mesh, form, m),
+            Matrix::Blocks(m) => assembler.assemble_blocks(mesh, form, m),
+        }
+    }
+
+    fn values(&self) -> &[f64] {
+        match self {
+            Matrix::Rows(m) => &m.values,
+            Matrix::Blocks(m) => &m.values,
+        }
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) {
+        match self {
+            Matrix::Rows(m) => m.apply(x, y),
+            Matrix::Blocks(m) => m.apply(x, y),
+        }
+    }
+}
+
+/// Assembles again into the same matrix; vector problems into blocks, and into single rows for comparison; over several threads, on one
+/// too, for the gain.
 fn ours<'a>(options: &Options, row: &'a Row, mesh: &'a Mesh) -> Result<Runner<'a>> {
-    let assembler = Assembler::new(mesh, row.equation.components(mesh.dim), 0);
-    let mut matrix = assembler.zeros();
-    let floor = (traffic(mesh, &matrix) / bandwidth(options.pick(1 << 25, 1 << 16))).max(f64::MIN_POSITIVE);
+    let (components, form) = (row.equation.components(mesh.dim), row.equation.form());
+    let assembler = Assembler::new(mesh, components, 0);
+    let mut rows = (components > 1).then(|| Matrix::Rows(assembler.zeros()));
+    let mut matrix = if components > 1 { Matrix::Blocks(assembler.zero_blocks()) } else { Matrix::Rows(assembler.zeros()) };
+    let floor = (traffic(mesh, matrix.values()) / bandwidth(options.pick(1 << 25, 1 << 16))).max(f64::MIN_POSITIVE);
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let threads = options.threads;
-    let trial = polynomial(mesh, row.equation.components(mesh.dim));
+    let trial = polynomial(mesh, components);
     Ok(Box::new(move || {
-        let again = |matrix: &mut CsrMatrix| {
-            matrix.values.fill(0.0);
-            row.equation.add_matrix(&assembler, mesh, matrix);
-        };
-        let (seconds, ()) = timed(|| again(&mut matrix));
+        let (seconds, done) = timed(|| matrix.assemble(&assembler, mesh, &form));
+        done?;
         let mut detail = BTreeMap::from([("floor_s".to_string(), floor), ("times_floor".to_string(), seconds.wall / floor)]);
+        if let Some(rows) = &mut rows {
+            let (by_rows, done) = timed(|| rows.assemble(&assembler, mesh, &form));
+            done?;
+            detail.insert("by_rows_s".into(), by_rows.wall);
+        }
         if threads > 1 {
-            let (alone, ()) = timed(|| one_thread.install(|| again(&mut matrix)));
+            let (alone, done) = timed(|| one_thread.install(|| matrix.assemble(&assembler, mesh, &form)));
+            done?;
             detail.insert("speedup".into(), alone.wall / seconds.wall);
         }
-        let mut image = vec![0.0; matrix.nrows];
+        let mut image = vec![0.0; trial.len()];
         matrix.apply(&trial, &mut image);
         let energy = image.iter().zip(&trial).map(|(a, b)| a * b).sum();
-        let answer = BTreeMap::from([("frobenius".to_string(), norm(&matrix.values)), ("energy".to_string(), energy)]);
+        let answer = BTreeMap::from([("frobenius".to_string(), norm(matrix.values())), ("energy".to_string(), energy)]);
         Ok(Sample { seconds, answer, detail })
     }))
 }
@@ -116,9 +152,9 @@ fn polynomial(mesh: &Mesh, components: usize) -> Vec<f64> {
 }
 
 /// Bytes that an assembly must move at least: values read and written once, connectivity and points read once.
-fn traffic(mesh: &Mesh, matrix: &CsrMatrix) -> f64 {
+fn traffic(mesh: &Mesh, values: &[f64]) -> f64 {
     let connectivity: usize = mesh.blocks.iter().map(|b| b.connectivity.len()).sum();
-    (16 * matrix.values.len() + 4 * connectivity + 8 * mesh.points.len()) as f64
+    (16 * values.len() + 4 * connectivity + 8 * mesh.points.len()) as f64
 }
 
 /// Bytes a second of the STREAM triad `a = b + s c` (McCalpin 1995; 24 bytes an entry) on all threads, the best of five.
