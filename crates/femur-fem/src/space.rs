@@ -292,14 +292,6 @@ impl FreeSystem {
         self.matrix.values.iter_mut().zip(&self.from).for_each(|(v, &k)| *v = whole.values[k as usize]);
     }
 
-    /// Groups of the free unknowns, numbered from 0 without gaps, from a group for each unknown of the whole system.
-    pub fn groups(&self, of: &[u32]) -> Vec<u32> {
-        let mut number = std::collections::BTreeMap::new();
-        number.extend(self.free.iter().map(|&u| (of[u as usize], 0u32)));
-        number.values_mut().enumerate().for_each(|(i, v)| *v = i as u32);
-        self.free.iter().map(|&u| number[&of[u as usize]]).collect()
-    }
-
     /// The free entries of a whole vector.
     pub fn restrict(&self, whole: &[f64]) -> Vec<f64> {
         self.free.iter().map(|&u| whole[u as usize]).collect()
@@ -375,8 +367,9 @@ mod tests {
                 assert_eq!(free.matrix.get(i, j), m.get(u as usize, v as usize));
             }
         }
-        let groups = free.groups(space.node_of());
-        assert_eq!(groups.iter().copied().max().unwrap() as usize + 1, groups.iter().collect::<std::collections::BTreeSet<_>>().len());
+        let groups = crate::NodeGroups::new(&mesh, free.free.iter().map(|&u| space.node_of()[u as usize] as usize));
+        let of = groups.get().of;
+        assert_eq!(of.iter().copied().max().unwrap() as usize + 1, of.iter().collect::<std::collections::BTreeSet<_>>().len());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Time integration of `M a + C v + K u = f`: Newmark (1959) and generalised-alpha (Chung and Hulbert 1993).
 
 use crate::PhysicsError;
-use crate::linear::{SolverChoice, System};
+use crate::linear::{SolverChoice, Solves, System};
 use femur_fem::Constraints;
+use femur_mesh::Mesh;
 use femur_sim::Series;
 use femur_sim::case::{Case, TimeGrid};
 use femur_solve::{CsrMatrix, LinearOperator, SolveError};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Prescribed unknowns with their values.
 pub(crate) type Held = BTreeMap<usize, f64>;
@@ -142,6 +144,7 @@ impl Energies {
 
 /// The matrices of one problem and one length of step, factored.
 pub(crate) struct Integrator {
+    mesh: Arc<Mesh>,
     mass: CsrMatrix,
     damping: CsrMatrix,
     stiffness: CsrMatrix,
@@ -155,6 +158,7 @@ pub(crate) struct Integrator {
 impl Integrator {
     /// The three matrices share one pattern.
     pub(crate) fn new(
+        mesh: &Arc<Mesh>,
         [mass, damping, stiffness]: [CsrMatrix; 3],
         constraints: Constraints,
         scheme: Scheme,
@@ -166,14 +170,14 @@ impl Integrator {
         for ((v, c), k) in matrix.values.iter_mut().zip(&damping.values).zip(&stiffness.values) {
             *v = (1.0 - alpha_m) / (beta * dt * dt) * *v + (1.0 - alpha_f) * (gamma / (beta * dt) * c + k);
         }
-        let system = System::new(matrix, constraints.clone(), choice)?;
-        Ok(Integrator { mass, damping, stiffness, system, constraints, scheme, dt, choice })
+        let system = System::new(mesh, matrix, constraints.clone(), choice, Solves::Many)?;
+        Ok(Integrator { mesh: mesh.clone(), mass, damping, stiffness, system, constraints, scheme, dt, choice })
     }
 
     /// The acceleration that balances a start: `M a = f - C v - K u`, with the prescribed accelerations.
     pub(crate) fn start(&self, u: Vec<f64>, v: Vec<f64>, force: &[f64], held: &Held) -> Result<Motion, SolveError> {
         let (cv, ku) = (apply(&self.damping, &v), apply(&self.stiffness, &u));
-        let system = System::new(self.mass.clone(), self.constraints.clone(), self.choice)?;
+        let system = System::new(&self.mesh, self.mass.clone(), self.constraints.clone(), self.choice, Solves::Few)?;
         let (a, _) = system.solve(&combine(&[(1.0, force), (-1.0, &cv), (-1.0, &ku)]), held)?;
         Ok(Motion { u, v, a })
     }
@@ -243,7 +247,9 @@ mod tests {
     fn oscillator(scheme: Scheme, c: f64, steps: usize) -> (f64, f64, f64) {
         let (k, time) = (9.0, 2.0);
         let dt = time / steps as f64;
-        let system = Integrator::new([scalar(1.0), scalar(c), scalar(k)], Constraints::new(1), scheme, dt, SolverChoice::Direct).unwrap();
+        let mesh = Arc::new(Mesh { dim: 1, points: vec![0.0], blocks: Vec::new(), tags: Default::default() });
+        let system =
+            Integrator::new(&mesh, [scalar(1.0), scalar(c), scalar(k)], Constraints::new(1), scheme, dt, SolverChoice::Direct).unwrap();
         let force = |n: usize| [(2.0 * n as f64 * dt).cos()];
         let mut m = system.start(vec![1.0], vec![0.0], &force(0), &Held::new()).unwrap();
         assert!((m.a[0] + 8.0).abs() < 1e-12);

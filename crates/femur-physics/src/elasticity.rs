@@ -9,7 +9,7 @@ pub(crate) mod law;
 pub(crate) mod rigid;
 pub(crate) mod thermal;
 
-use crate::linear::{Channel, System, solver_choice};
+use crate::linear::{Channel, Solves, System, solver_choice};
 use crate::{Physics, PhysicsError};
 use body::Body;
 use boundary::Conditions;
@@ -160,7 +160,7 @@ impl Physics for LinearElasticity {
         let choice = solver_choice(case, mesh.dim, mesh.num_nodes() * mesh.dim)?;
         let model = Model::new(case, mesh)?;
         let (body, whole) = model.matrices()?;
-        let system = System::new(whole, model.conditions.constraints.clone(), choice)?;
+        let system = System::new(mesh, whole, model.conditions.constraints.clone(), choice, Solves::Few)?;
         let mut log = SolverLog::default();
         log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();

@@ -125,7 +125,7 @@ impl Model {
         let (a, b) = self.dynamics.rayleigh;
         damping.values.iter_mut().zip(&stiffness.values).for_each(|(c, k)| *c = a * *c + b * k);
         let constraints = self.conditions.constraints.clone();
-        Ok(Integrator::new([mass, damping, stiffness], constraints, self.dynamics.scheme, self.dt, choice)?)
+        Ok(Integrator::new(&self.body.mesh, [mass, damping, stiffness], constraints, self.dynamics.scheme, self.dt, choice)?)
     }
 
     fn state(&self, time: f64, displacement: &[f64], velocity: &[f64]) -> State {

@@ -9,7 +9,7 @@ mod nonlinear;
 mod stepping;
 
 use crate::elasticity::facet_tags;
-use crate::linear::{Channel, System, sampled, solver_choice};
+use crate::linear::{Channel, Solves, System, sampled, solver_choice};
 use crate::material::{known_tag, materials, to_nodes};
 use crate::state_mesh::StateMesh;
 use crate::{Physics, PhysicsError};
@@ -626,12 +626,12 @@ impl Physics for Heat {
         log.notes.insert("element".into(), kinds.join(", "));
         let Some(time) = model.time else {
             let channels = model.channels(case, mesh.num_nodes());
-            let system = System::new(k, model.constraints(), choice)?;
+            let system = System::new(&model.mesh, k, model.constraints(), choice, Solves::Few)?;
             return Ok(Box::new(Steady { model, system, channels, responses: Vec::new(), log }));
         };
         let mut matrix = m.clone();
         matrix.values.iter_mut().zip(&k.values).for_each(|(m, k)| *m += time.theta * time.dt() * k);
-        let system = System::new(matrix, model.constraints(), choice)?;
+        let system = System::new(&model.mesh, matrix, model.constraints(), choice, Solves::Many)?;
         let temperature = model.initial_values();
         log.newton_iters.push(0);
         log.residual.push(0.0);

@@ -1,7 +1,9 @@
 //! What linear physics share: load channels, and solving a constrained symmetric positive definite system for many of them.
 
 use crate::PhysicsError;
+use femur_fem::NodeGroups;
 use femur_fem::constraints::{Constraints, Reduced};
+use femur_mesh::Mesh;
 use femur_sim::Load;
 use femur_sim::case::Case;
 use femur_solve::precond::IncompleteCholesky;
@@ -57,6 +59,15 @@ pub(crate) fn solver_choice(case: &Case, dim: usize, size: usize) -> Result<Solv
     })
 }
 
+/// How often a matrix will be solved with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Solves {
+    /// Once for each load.
+    Few,
+    /// In every time step.
+    Many,
+}
+
 /// A constrained system, ready to solve.
 pub(crate) struct System {
     reduced: Reduced,
@@ -72,14 +83,23 @@ enum Factor {
 
 impl System {
     /// Eliminates the constraints and factors.
-    pub(crate) fn new(mut matrix: CsrMatrix, constraints: Constraints, choice: SolverChoice) -> Result<Self, SolveError> {
+    pub(crate) fn new(
+        mesh: &Mesh,
+        mut matrix: CsrMatrix,
+        constraints: Constraints,
+        choice: SolverChoice,
+        solves: Solves,
+    ) -> Result<Self, SolveError> {
         constraints.rotate_matrix(&mut matrix);
         let reduced = constraints.reduce(&matrix);
         let solver = match choice {
             SolverChoice::Cg => Factor::Cg(IncompleteCholesky::new(&reduced.matrix)?),
             SolverChoice::Direct => {
-                let block = if constraints.fixed.is_empty() { constraints.components } else { 1 };
-                let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, block)?;
+                let groups = NodeGroups::new(mesh, reduced.free.iter().map(|u| u / constraints.components));
+                let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get())?;
+                if solves == Solves::Few {
+                    direct = direct.for_few_solves();
+                }
                 direct.factor(&reduced.matrix)?;
                 Factor::Direct(Box::new(direct))
             }

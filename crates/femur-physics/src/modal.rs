@@ -6,6 +6,7 @@ use crate::elasticity::body::Body;
 use crate::elasticity::boundary::Conditions;
 use crate::elasticity::facet_tags;
 use crate::{Physics, PhysicsError};
+use femur_fem::NodeGroups;
 use femur_mesh::{Field, Mesh};
 use femur_sim::case::Case;
 use femur_sim::{Coordinates, LearningTask, Series, Setup, SimError, Simulator, SolverLog, State, Target, Update};
@@ -70,9 +71,9 @@ impl Model {
         constraints.rotate_matrix(&mut stiffness);
         constraints.rotate_matrix(&mut mass);
         let (k, m) = (constraints.reduce(&stiffness), constraints.reduce(&mass));
-        let block = if constraints.fixed.is_empty() { constraints.components } else { 1 };
-        let options = EigenOptions { count: self.count, tolerance: self.tolerance, block: 6, unknowns_per_node: block };
-        let mut pairs = lowest_eigenpairs(&k.matrix, &m.matrix, &options)?;
+        let groups = NodeGroups::new(&self.body.mesh, k.free.iter().map(|u| u / constraints.components));
+        let options = EigenOptions { count: self.count, tolerance: self.tolerance, block: 6 };
+        let mut pairs = lowest_eigenpairs(&k.matrix, &m.matrix, &groups.get(), &options)?;
         for x in &mut pairs.vectors {
             *x = k.expand(x, &Default::default(), stiffness.nrows);
             constraints.rotate_back(x);

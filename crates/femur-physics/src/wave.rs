@@ -28,7 +28,7 @@ struct WaveSimulator {
 
 impl WaveSimulator {
     fn new(model: Model, choice: SolverChoice) -> Result<Self, PhysicsError> {
-        let integrator = Integrator::new(model.matrices()?, model.constraints(), model.dynamics.scheme, model.dt, choice)?;
+        let integrator = Integrator::new(&model.mesh, model.matrices()?, model.constraints(), model.dynamics.scheme, model.dt, choice)?;
         let start = model.setup.times[0];
         let force = model.load(start);
         let [u, v] = model.start()?;

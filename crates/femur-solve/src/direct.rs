@@ -1,12 +1,12 @@
-//! Sparse Cholesky, LDLT and LU by faer, with the symbolic step kept.
+//! Sparse Cholesky of our own, LDLT and LU by faer, with the symbolic step kept.
 
+use crate::mixed::Mixed;
+use crate::multifrontal::{Groups, MultifrontalCholesky, nested_dissection};
 use crate::{CsrMatrix, LinearOperator, SolveError, SolveReport, StopReason};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::perm::PermRef;
 use faer::prelude::Solve;
-use faer::sparse::linalg::cholesky::{
-    CholeskySymbolicParams, LdltRef, LltRef, SymbolicCholesky, SymmetricOrdering, factorize_symbolic_cholesky,
-};
+use faer::sparse::linalg::cholesky::{CholeskySymbolicParams, LdltRef, SymbolicCholesky, SymmetricOrdering, factorize_symbolic_cholesky};
 use faer::sparse::linalg::solvers::{Lu, SymbolicLu};
 use faer::sparse::{SparseColMatRef, SymbolicSparseColMatRef};
 use faer::{Conj, MatMut, Par, Side};
@@ -24,127 +24,152 @@ pub enum Symmetry {
 
 /// Below this size approximate minimum degree orders faster and no worse.
 const SMALL: usize = 400;
+/// Operations of a factorisation above which single precision pays, where few solves follow.
+const MIXED: f64 = 5e7;
+/// Relative residual above which an answer is refined once.
+const REFINED: f64 = 1e-12;
+/// Relative residual above which an answer is refused.
+const REFUSED: f64 = 1e-6;
 
-enum Symbolic {
-    Cholesky(Box<SymbolicCholesky<usize>>),
-    Lu(SymbolicLu<usize>),
+enum Method {
+    Cholesky(Box<MultifrontalCholesky>),
+    Mixed(Box<Mixed>),
+    Ldlt(Box<Ldlt>),
+    Lu(Box<GeneralLu>),
 }
 
-enum Numeric {
-    None,
-    Cholesky(Vec<f64>),
-    Lu(Box<Lu<usize, f64>>),
+/// faer's LDLT. A symmetric CSR is its own CSC.
+struct Ldlt {
+    pattern: Pattern,
+    symbolic: SymbolicCholesky<usize>,
+    values: Vec<f64>,
+    work: Option<MemBuffer>,
+}
+
+/// faer's LU, of the transpose: a CSR is the CSC of that.
+struct GeneralLu {
+    pattern: Pattern,
+    symbolic: SymbolicLu<usize>,
+    numeric: Option<Lu<usize, f64>>,
+}
+
+/// A pattern in faer's index type.
+struct Pattern {
+    row_ptr: Vec<usize>,
+    col_idx: Vec<usize>,
+}
+
+impl Pattern {
+    fn new(a: &CsrMatrix) -> Self {
+        Pattern { row_ptr: a.row_ptr.clone(), col_idx: a.col_idx.iter().map(|&c| c as usize).collect() }
+    }
+
+    fn symbolic(&self) -> SymbolicSparseColMatRef<'_, usize> {
+        let n = self.row_ptr.len() - 1;
+        SymbolicSparseColMatRef::new_checked(n, n, &self.row_ptr, None, &self.col_idx)
+    }
+
+    fn matrix<'a>(&'a self, a: &'a CsrMatrix) -> Result<SparseColMatRef<'a, usize, f64>, SolveError> {
+        if a.row_ptr != self.row_ptr || a.col_idx.len() != self.col_idx.len() {
+            return Err(SolveError::Pattern);
+        }
+        Ok(SparseColMatRef::new(self.symbolic(), &a.values))
+    }
 }
 
 /// A factorisation: analyse a pattern once, factor as often as values change, solve as often as wanted.
 ///
-/// Sequential, so that answers do not depend on the number of threads: many small systems are solved side by side instead.
+/// Answers do not depend on the number of threads.
 pub struct DirectSolver {
-    symmetry: Symmetry,
-    row_ptr: Vec<usize>,
-    col_idx: Vec<usize>,
-    symbolic: Symbolic,
-    numeric: Numeric,
-    /// Kept for the residual and one step of iterative refinement.
+    size: usize,
+    method: Method,
+    /// Kept for the residual and iterative refinement.
     matrix: Option<CsrMatrix>,
-    work: Option<MemBuffer>,
 }
 
 impl DirectSolver {
-    /// Orders and analyses the pattern. `block_size` unknowns belong to one node (dofs per node): nested dissection then
-    /// orders the graph of nodes.
-    pub fn analyse(a: &CsrMatrix, symmetry: Symmetry, block_size: usize) -> Result<Self, SolveError> {
+    /// Orders and analyses the pattern, which must be symmetric but for [`Symmetry::General`].
+    ///
+    /// # Errors
+    /// The matrix is not square, groups do not fit, or there is not enough memory.
+    pub fn analyse(a: &CsrMatrix, symmetry: Symmetry, groups: &Groups<'_>) -> Result<Self, SolveError> {
         if a.nrows != a.ncols {
             return Err(SolveError::Shape { what: "columns of a square matrix", expected: a.nrows, got: a.ncols });
         }
-        let n = a.nrows;
-        let resources = SolveError::Resources { size: n, nonzeros: a.nnz() };
-        let row_ptr = a.row_ptr.clone();
-        let col_idx: Vec<usize> = a.col_idx.iter().map(|&c| c as usize).collect();
-        // A symmetric CSR is its own CSC; a general one is handed over as its transpose and solved transposed.
-        let pattern = SymbolicSparseColMatRef::new_checked(n, n, &row_ptr, None, &col_idx);
-        let symbolic = if symmetry == Symmetry::General {
-            Symbolic::Lu(SymbolicLu::try_new(pattern).map_err(|_| resources)?)
-        } else {
-            let order = if n > SMALL { nested_dissection(a, block_size.max(1)) } else { None };
-            let inverse = order.as_ref().map(|o| {
-                let mut inverse = vec![0; n];
-                o.iter().enumerate().for_each(|(new, &old)| inverse[old] = new);
-                inverse
-            });
-            let ordering = match (&order, &inverse) {
-                (Some(o), Some(i)) => SymmetricOrdering::Custom(PermRef::new_checked(o, i, n)),
-                _ => SymmetricOrdering::Amd,
-            };
-            let symbolic =
-                factorize_symbolic_cholesky(pattern, Side::Upper, ordering, CholeskySymbolicParams::default()).map_err(|_| resources)?;
-            Symbolic::Cholesky(Box::new(symbolic))
+        let resources = || SolveError::Resources { size: a.nrows, nonzeros: a.nnz() };
+        let method = match symmetry {
+            Symmetry::PositiveDefinite => Method::Cholesky(Box::new(MultifrontalCholesky::analyse(a, groups)?)),
+            Symmetry::Indefinite => Method::Ldlt(Box::new(Ldlt::analyse(a, groups).ok_or_else(resources)?)),
+            Symmetry::General => {
+                let pattern = Pattern::new(a);
+                let symbolic = SymbolicLu::try_new(pattern.symbolic()).map_err(|_| resources())?;
+                Method::Lu(Box::new(GeneralLu { pattern, symbolic, numeric: None }))
+            }
         };
-        Ok(DirectSolver { symmetry, row_ptr, col_idx, symbolic, numeric: Numeric::None, matrix: None, work: None })
+        Ok(DirectSolver { size: a.nrows, method, matrix: None })
+    }
+
+    /// For few solves with each factorisation: a large Cholesky factor is then kept in single precision and answers are iterated to
+    /// double precision, which saves half the time and memory. A matrix too ill-conditioned for it is factored in double precision.
+    #[must_use]
+    pub fn for_few_solves(mut self) -> Self {
+        if let Method::Cholesky(double) = &self.method
+            && double.operations() > MIXED
+        {
+            self.method = Method::Mixed(Box::new(Mixed::new(double.cast())));
+        }
+        self
     }
 
     /// Number of unknowns.
     pub fn size(&self) -> usize {
-        self.row_ptr.len() - 1
+        self.size
+    }
+
+    /// Bytes that a factorisation will take, where they can be told beforehand.
+    pub fn memory(&self) -> Option<usize> {
+        match &self.method {
+            Method::Cholesky(cholesky) => Some(cholesky.memory()),
+            Method::Mixed(mixed) => Some(mixed.memory()),
+            Method::Ldlt(ldlt) => Some(8 * ldlt.symbolic.len_val()),
+            Method::Lu(_) => None,
+        }
     }
 
     /// Factors a matrix of the analysed pattern; memory of an earlier factorisation is used again.
+    ///
+    /// # Errors
+    /// Another pattern, or a pivot that the method cannot take.
     pub fn factor(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
-        if a.row_ptr != self.row_ptr || a.col_idx.len() != self.col_idx.len() {
-            return Err(SolveError::Pattern);
-        }
-        let n = self.size();
-        let pattern = SymbolicSparseColMatRef::new_checked(n, n, &self.row_ptr, None, &self.col_idx);
-        let matrix = SparseColMatRef::new(pattern, &a.values);
-        match &self.symbolic {
-            Symbolic::Lu(symbolic) => {
-                let lu = Lu::try_new_with_symbolic(symbolic.clone(), matrix).map_err(|_| SolveError::Pivot {
-                    kind: "singular",
-                    pivot: 0,
-                    size: n,
-                })?;
-                self.numeric = Numeric::Lu(Box::new(lu));
-            }
-            Symbolic::Cholesky(symbolic) => {
-                let mut values = match std::mem::replace(&mut self.numeric, Numeric::None) {
-                    Numeric::Cholesky(v) => v,
-                    _ => vec![0.0; symbolic.len_val()],
-                };
-                let mut work = self.work.take().unwrap_or_else(|| {
-                    let llt = symbolic.factorize_numeric_llt_scratch::<f64>(Par::Seq, Default::default());
-                    let ldlt = symbolic.factorize_numeric_ldlt_scratch::<f64>(Par::Seq, Default::default());
-                    MemBuffer::new(if self.symmetry == Symmetry::PositiveDefinite { llt } else { ldlt })
-                });
-                let stack = MemStack::new(&mut work);
-                if self.symmetry == Symmetry::PositiveDefinite {
-                    symbolic
-                        .factorize_numeric_llt(&mut values, matrix, Side::Upper, Default::default(), Par::Seq, stack, Default::default())
-                        .map_err(|e| {
-                            let faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } = e;
-                            SolveError::Pivot { kind: "not positive definite", pivot: index, size: n }
-                        })?;
-                } else {
-                    symbolic
-                        .factorize_numeric_ldlt(&mut values, matrix, Side::Upper, Default::default(), Par::Seq, stack, Default::default())
-                        .map_err(|e| {
-                            let faer::linalg::cholesky::ldlt::factor::LdltError::ZeroPivot { index } = e;
-                            SolveError::Pivot { kind: "singular", pivot: index, size: n }
-                        })?;
-                }
-                self.numeric = Numeric::Cholesky(values);
-                self.work = Some(work);
+        match &mut self.method {
+            Method::Cholesky(cholesky) => cholesky.factor(a)?,
+            Method::Mixed(mixed) => mixed.factor(a)?,
+            Method::Ldlt(ldlt) => ldlt.factor(a)?,
+            Method::Lu(lu) => {
+                let failed = |_| SolveError::Pivot { kind: "singular", pivot: 0, size: a.nrows };
+                lu.numeric = Some(Lu::try_new_with_symbolic(lu.symbolic.clone(), lu.pattern.matrix(a)?).map_err(failed)?);
             }
         }
-        self.matrix = Some(a.clone());
+        match &mut self.matrix {
+            Some(matrix) => matrix.clone_from(a),
+            None => self.matrix = Some(a.clone()),
+        }
         Ok(())
     }
 
-    /// Solves `A x = b` in place, with one step of iterative refinement. An answer that leaves a large residual is an error.
+    /// Solves `A x = b` in place. An answer that leaves a large residual is an error.
+    ///
+    /// # Errors
+    /// As [`DirectSolver::solve_many`].
     pub fn solve(&self, b: &mut [f64]) -> Result<SolveReport, SolveError> {
         self.solve_many(b, 1)
     }
 
-    /// Solves for `count` right-hand sides in place; `b` is `[count, size]`, one after the other.
+    /// Solves for `count` right-hand sides in place, with a step of iterative refinement where the residual calls for it; `b` is
+    /// `[count, size]`, one after the other.
+    ///
+    /// # Errors
+    /// Before a factorisation; lengths that differ; an answer that leaves a large residual.
     pub fn solve_many(&self, b: &mut [f64], count: usize) -> Result<SolveReport, SolveError> {
         let n = self.size();
         if b.len() != n * count {
@@ -152,55 +177,141 @@ impl DirectSolver {
         }
         let matrix = self.matrix.as_ref().ok_or(SolveError::NotFactored)?;
         let rhs = b.to_vec();
-        self.apply_inverse(b, count)?;
-        let mut residual = rhs.clone();
-        let before = defect(matrix, b, &rhs, &mut residual);
-        self.apply_inverse(&mut residual, count)?;
-        let refined: Vec<f64> = b.iter().zip(&residual).map(|(x, d)| x + d).collect();
-        let after = defect(matrix, &refined, &rhs, &mut residual);
-        // Refinement helps or does nothing; at the limit of rounding it may do harm, and is then dropped.
-        let worst = if after < before { after } else { before };
-        if after < before {
-            b.copy_from_slice(&refined);
+        if let Method::Mixed(mixed) = &self.method
+            && let Some(report) = mixed.solve(matrix, b)?
+        {
+            return Ok(report);
+        } else if !matches!(self.method, Method::Mixed(_)) {
+            self.apply_inverse(b, count)?;
         }
-        if worst.is_nan() || worst > 1e-6 {
+        let mut residual = vec![0.0; rhs.len()];
+        let before = defect(matrix, b, &rhs, &mut residual);
+        let mut report = SolveReport { iterations: 0, residuals: vec![before], reason: StopReason::Converged };
+        if before.is_nan() || before > REFINED {
+            self.apply_inverse(&mut residual, count)?;
+            let refined: Vec<f64> = b.iter().zip(&residual).map(|(x, d)| x + d).collect();
+            let after = defect(matrix, &refined, &rhs, &mut residual);
+            // Refinement helps or does nothing; at the limit of rounding it may do harm, and is then dropped.
+            if after < before {
+                b.copy_from_slice(&refined);
+                report.residuals.push(after);
+            }
+            report.iterations = 1;
+        }
+        let worst = report.residual();
+        if worst.is_nan() || worst > REFUSED {
             return Err(SolveError::Inaccurate { residual: worst });
         }
-        Ok(SolveReport { iterations: 1, residuals: vec![before, worst], reason: StopReason::Converged })
+        Ok(report)
     }
 
     /// Solves `A^T x = b` in place.
+    ///
+    /// # Errors
+    /// Before a factorisation.
     pub fn solve_transpose(&self, b: &mut [f64]) -> Result<(), SolveError> {
-        let n = self.size();
-        match &self.numeric {
-            Numeric::Lu(lu) => {
-                lu.solve_in_place(column(b, n, 1));
+        match &self.method {
+            Method::Lu(lu) => {
+                lu.numeric.as_ref().ok_or(SolveError::NotFactored)?.solve_in_place(column(b, self.size, 1));
                 Ok(())
             }
             _ => self.apply_inverse(b, 1),
         }
     }
 
-    fn apply_inverse(&self, b: &mut [f64], count: usize) -> Result<(), SolveError> {
-        let n = self.size();
-        let rhs = column(b, n, count);
-        match (&self.symbolic, &self.numeric) {
-            (Symbolic::Cholesky(symbolic), Numeric::Cholesky(values)) => {
-                let mut work = MemBuffer::new(symbolic.solve_in_place_scratch::<f64>(count, Par::Seq));
-                let stack = MemStack::new(&mut work);
-                if self.symmetry == Symmetry::PositiveDefinite {
-                    LltRef::new(symbolic, values).solve_in_place_with_conj(Conj::No, rhs, Par::Seq, stack);
-                } else {
-                    LdltRef::new(symbolic, values).solve_in_place_with_conj(Conj::No, rhs, Par::Seq, stack);
-                }
-                Ok(())
-            }
-            (_, Numeric::Lu(lu)) => {
-                lu.solve_transpose_in_place(rhs);
-                Ok(())
-            }
-            _ => Err(SolveError::NotFactored),
+    /// An estimate of the condition number in the 1-norm (Hager 1984; Higham 1988), at the price of a few solves.
+    ///
+    /// # Errors
+    /// Before a factorisation.
+    pub fn condition(&self) -> Result<f64, SolveError> {
+        let matrix = self.matrix.as_ref().ok_or(SolveError::NotFactored)?;
+        let n = self.size;
+        let mut columns = vec![0.0; n];
+        for r in 0..n {
+            let (cols, values) = matrix.row(r);
+            cols.iter().zip(values).for_each(|(&c, v)| columns[c as usize] += v.abs());
         }
+        let norm = columns.into_iter().fold(0.0, f64::max);
+        let (mut x, mut inverse, mut at) = (vec![1.0 / n.max(1) as f64; n], 0.0, usize::MAX);
+        for _ in 0..5 {
+            self.apply_inverse(&mut x, 1)?;
+            let sum: f64 = x.iter().map(|v| v.abs()).sum();
+            if sum.is_nan() || sum <= inverse {
+                break;
+            }
+            inverse = sum;
+            x.iter_mut().for_each(|v| *v = if *v < 0.0 { -1.0 } else { 1.0 });
+            self.solve_transpose(&mut x)?;
+            let largest = x.iter().enumerate().fold((0, 0.0), |best, (i, v)| if v.abs() > best.1 { (i, v.abs()) } else { best });
+            if largest.0 == at {
+                break;
+            }
+            at = largest.0;
+            x.fill(0.0);
+            if let Some(v) = x.get_mut(at) {
+                *v = 1.0;
+            }
+        }
+        Ok(norm * inverse)
+    }
+
+    fn apply_inverse(&self, b: &mut [f64], count: usize) -> Result<(), SolveError> {
+        match &self.method {
+            Method::Cholesky(cholesky) => cholesky.apply_inverse(b, count),
+            Method::Mixed(mixed) => b.chunks_mut(self.size.max(1)).try_for_each(|b| mixed.rough(b)),
+            Method::Ldlt(ldlt) => ldlt.apply_inverse(b, count),
+            Method::Lu(lu) => {
+                let rhs = column(b, self.size, count);
+                lu.numeric.as_ref().ok_or(SolveError::NotFactored)?.solve_transpose_in_place(rhs);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Ldlt {
+    fn analyse(a: &CsrMatrix, groups: &Groups<'_>) -> Option<Self> {
+        let n = a.nrows;
+        let pattern = Pattern::new(a);
+        let order = if n > SMALL && groups.of.len() == n { nested_dissection(a, groups) } else { None };
+        let order: Option<Vec<usize>> = order.map(|o| o.into_iter().map(|u| u as usize).collect());
+        let inverse = order.as_ref().map(|o| {
+            let mut inverse = vec![0; n];
+            o.iter().enumerate().for_each(|(new, &old)| inverse[old] = new);
+            inverse
+        });
+        let ordering = match (&order, &inverse) {
+            (Some(o), Some(i)) => SymmetricOrdering::Custom(PermRef::new_checked(o, i, n)),
+            _ => SymmetricOrdering::Amd,
+        };
+        let symbolic = factorize_symbolic_cholesky(pattern.symbolic(), Side::Upper, ordering, CholeskySymbolicParams::default()).ok()?;
+        Some(Ldlt { pattern, symbolic, values: Vec::new(), work: None })
+    }
+
+    fn factor(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
+        let matrix = self.pattern.matrix(a)?;
+        self.values.resize(self.symbolic.len_val(), 0.0);
+        let scratch = || MemBuffer::new(self.symbolic.factorize_numeric_ldlt_scratch::<f64>(Par::Seq, Default::default()));
+        let mut work = self.work.take().unwrap_or_else(scratch);
+        let stack = MemStack::new(&mut work);
+        let values = &mut self.values;
+        let outcome =
+            self.symbolic.factorize_numeric_ldlt(values, matrix, Side::Upper, Default::default(), Par::Seq, stack, Default::default());
+        self.work = Some(work);
+        outcome.map(|_| ()).map_err(|e| {
+            let faer::linalg::cholesky::ldlt::factor::LdltError::ZeroPivot { index } = e;
+            SolveError::Pivot { kind: "singular", pivot: index, size: a.nrows }
+        })
+    }
+
+    fn apply_inverse(&self, b: &mut [f64], count: usize) -> Result<(), SolveError> {
+        if self.values.is_empty() {
+            return Err(SolveError::NotFactored);
+        }
+        let mut work = MemBuffer::new(self.symbolic.solve_in_place_scratch::<f64>(count, Par::Seq));
+        let rhs = column(b, self.pattern.row_ptr.len() - 1, count);
+        LdltRef::new(&self.symbolic, &self.values).solve_in_place_with_conj(Conj::No, rhs, Par::Seq, MemStack::new(&mut work));
+        Ok(())
     }
 }
 
@@ -221,29 +332,6 @@ fn defect(a: &CsrMatrix, x: &[f64], rhs: &[f64], out: &mut [f64]) -> f64 {
         worst = if relative.is_nan() { f64::NAN } else { worst.max(relative) };
     }
     worst
-}
-
-/// Nested dissection (feral-metis) on the graph of nodes, expanded to unknowns: new-to-old. `None` where the library declines.
-fn nested_dissection(a: &CsrMatrix, block: usize) -> Option<Vec<usize>> {
-    if !a.nrows.is_multiple_of(block) {
-        return nested_dissection(a, 1);
-    }
-    let nodes = a.nrows / block;
-    let (mut ptr, mut idx) = (vec![0i32], Vec::new());
-    let mut row: Vec<i32> = Vec::new();
-    for node in 0..nodes {
-        row.clear();
-        for r in node * block..(node + 1) * block {
-            row.extend(a.row(r).0.iter().map(|&c| (c as usize / block) as i32).filter(|&c| c as usize != node));
-        }
-        row.sort_unstable();
-        row.dedup();
-        idx.extend_from_slice(&row);
-        ptr.push(i32::try_from(idx.len()).ok()?);
-    }
-    let pattern = feral_metis::CscPattern::new(nodes, &ptr, &idx)?;
-    let order = feral_metis::metis_order(&pattern).ok()?;
-    Some(order.iter().flat_map(|&n| (0..block).map(move |d| n as usize * block + d)).collect())
 }
 
 #[cfg(test)]
@@ -275,11 +363,12 @@ mod tests {
         CsrMatrix::from_triplets(n * n, n * n, &t)
     }
 
-    fn check(a: &CsrMatrix, symmetry: Symmetry, block: usize) {
+    fn check(a: &CsrMatrix, symmetry: Symmetry, block: u32) {
         let x: Vec<f64> = (0..a.nrows).map(|i| (i as f64 * 0.1).sin() + 2.0).collect();
         let mut b = vec![0.0; a.nrows];
         a.apply(&x, &mut b);
-        let mut solver = DirectSolver::analyse(a, symmetry, block).unwrap();
+        let groups: Vec<u32> = (0..a.nrows as u32).map(|u| u / block).collect();
+        let mut solver = DirectSolver::analyse(a, symmetry, &Groups::new(&groups)).unwrap();
         solver.factor(a).unwrap();
         let rhs = b.clone();
         let report = solver.solve(&mut b).unwrap();
@@ -297,7 +386,7 @@ mod tests {
     fn factorisations_solve() {
         for n in [5, 40] {
             check(&laplacian(n, 0.0), Symmetry::PositiveDefinite, 1);
-            check(&laplacian(n, 0.0), Symmetry::PositiveDefinite, n);
+            check(&laplacian(n, 0.0), Symmetry::PositiveDefinite, n as u32);
             check(&laplacian(n, -2.345), Symmetry::Indefinite, 1);
             check(&laplacian(n, -2.345), Symmetry::General, 1);
         }
@@ -310,16 +399,53 @@ mod tests {
         let x: Vec<f64> = (0..50).map(f64::from).collect();
         let mut b = vec![0.0; 50];
         a.transpose().apply(&x, &mut b);
-        let mut solver = DirectSolver::analyse(&a, Symmetry::General, 1).unwrap();
+        let mut solver = DirectSolver::analyse(&a, Symmetry::General, &Groups::new(&[])).unwrap();
         solver.factor(&a).unwrap();
         solver.solve_transpose(&mut b).unwrap();
         assert!(x.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 
     #[test]
+    fn single_precision_is_made_up_for() {
+        for (weight, shift) in [(1.0, 0.0), (1e-9, 0.0), (1.0, 1e-7)] {
+            // Two grids of very different weight, to be scaled; a nearly singular one cannot be.
+            let n = 200;
+            let mut a = laplacian(n, shift);
+            if shift > 0.0 {
+                (0..n * n).for_each(|r| {
+                    let sum: f64 = a.row(r).1.iter().sum();
+                    let at = a.row_ptr[r] + a.row(r).0.binary_search(&(r as u32)).unwrap();
+                    a.values[at] += shift - sum;
+                });
+            }
+            let d: Vec<f64> = (0..n * n).map(|i| if i % 3 == 0 { weight } else { 1.0 }).collect();
+            for r in 0..n * n {
+                for k in a.row_ptr[r]..a.row_ptr[r + 1] {
+                    a.values[k] *= d[r] * d[a.col_idx[k] as usize];
+                }
+            }
+            let x: Vec<f64> = (0..n * n).map(|i| (i as f64 * 0.1).sin() + 2.0).collect();
+            let mut b = vec![0.0; n * n];
+            a.apply(&x, &mut b);
+            let groups: Vec<u32> = (0..n as u32 * n as u32).collect();
+            let mut solver = DirectSolver::analyse(&a, Symmetry::PositiveDefinite, &Groups::new(&groups)).unwrap().for_few_solves();
+            assert!(matches!(solver.method, Method::Mixed(_)));
+            solver.factor(&a).unwrap();
+            let mut y = b.clone();
+            let report = solver.solve(&mut y).unwrap();
+            assert!(report.residual() < 1e-9, "{report:?}");
+            let worst = y.iter().zip(&x).zip(&d).fold(0.0_f64, |m, ((y, x), d)| m.max((y - x).abs() * d));
+            assert!(worst < 1e-4, "{worst}");
+            let condition = solver.condition().unwrap();
+            assert!(condition > 1e3, "{condition}");
+        }
+    }
+
+    #[test]
     fn a_wrong_answer_is_never_called_right() {
         let indefinite = laplacian(20, -3.0);
-        let mut solver = DirectSolver::analyse(&indefinite, Symmetry::PositiveDefinite, 1).unwrap();
+        let mut solver =
+            DirectSolver::analyse(&indefinite, Symmetry::PositiveDefinite, &Groups::new(&(0..400).collect::<Vec<_>>())).unwrap();
         assert!(matches!(solver.factor(&indefinite), Err(SolveError::Pivot { .. })));
         // singular: a free node of a spring chain
         let mut t = Vec::new();
@@ -328,7 +454,7 @@ mod tests {
         }
         let singular = CsrMatrix::from_triplets(10, 10, &t);
         for symmetry in [Symmetry::PositiveDefinite, Symmetry::Indefinite, Symmetry::General] {
-            let mut solver = DirectSolver::analyse(&singular, symmetry, 1).unwrap();
+            let mut solver = DirectSolver::analyse(&singular, symmetry, &Groups::new(&(0..10).collect::<Vec<_>>())).unwrap();
             let mut b = vec![1.0; 10];
             let outcome = solver.factor(&singular).and_then(|()| solver.solve(&mut b).map(|_| ()));
             assert!(outcome.is_err(), "{symmetry:?}");

@@ -4,7 +4,7 @@
 //! full reorthogonalisation in the M-inner product and without restarts: a shift below the spectrum makes few steps enough.
 
 use crate::dense::symmetric_eigen;
-use crate::{CsrMatrix, DirectSolver, LinearOperator, SolveError, Symmetry};
+use crate::{CsrMatrix, DirectSolver, Groups, LinearOperator, SolveError, Symmetry};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,8 +17,6 @@ pub struct EigenOptions {
     /// Vectors carried at once. Eigenvalues of at most this multiplicity are found in the first pass; six covers the rigid motions
     /// of a free body.
     pub block: usize,
-    /// Unknowns that belong to one node, for the ordering of the factorisation.
-    pub unknowns_per_node: usize,
 }
 
 /// Eigenvalues in ascending order with their vectors.
@@ -38,10 +36,11 @@ pub struct EigenPairs {
 ///
 /// The shift lies below zero, at 1e-10 of the least ratio of diagonals, so that `K - shift M` is positive definite where the body may
 /// move rigidly too; where rounding spoils that, at 1e-8, 1e-6, 1e-4. The start is fixed, so that answers repeat to the bit.
+/// `groups` serves the ordering of the factorisation.
 ///
 /// # Errors
 /// Shapes that do not fit, `count` of 0 or above the size, a matrix that is not as it should be, and no convergence.
-pub fn lowest_eigenpairs(k: &CsrMatrix, m: &CsrMatrix, options: &EigenOptions) -> Result<EigenPairs, SolveError> {
+pub fn lowest_eigenpairs(k: &CsrMatrix, m: &CsrMatrix, groups: &Groups<'_>, options: &EigenOptions) -> Result<EigenPairs, SolveError> {
     let n = k.nrows;
     if m.nrows != n || m.ncols != n {
         return Err(SolveError::Shape { what: "rows of the mass matrix", expected: n, got: m.nrows });
@@ -56,7 +55,7 @@ pub fn lowest_eigenpairs(k: &CsrMatrix, m: &CsrMatrix, options: &EigenOptions) -
     let least = dk.iter().zip(&dm).map(|(k, m)| k / m).fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
     let mut last = SolveError::NotFactored;
     for part in SHIFTS {
-        match attempt(k, m, -part * least, part == SHIFTS[SHIFTS.len() - 1], options) {
+        match attempt(k, m, groups, -part * least, part == SHIFTS[SHIFTS.len() - 1], options) {
             Err(e @ (SolveError::Pivot { .. } | SolveError::Inaccurate { .. })) => last = e,
             other => return other,
         }
@@ -67,9 +66,16 @@ pub fn lowest_eigenpairs(k: &CsrMatrix, m: &CsrMatrix, options: &EigenOptions) -
 /// Shifts that are tried, as parts of the least ratio of diagonals: the smaller, the faster the lowest pairs converge.
 const SHIFTS: [f64; 4] = [1e-10, 1e-8, 1e-6, 1e-4];
 
-fn attempt(k: &CsrMatrix, m: &CsrMatrix, shift: f64, patient: bool, options: &EigenOptions) -> Result<EigenPairs, SolveError> {
+fn attempt(
+    k: &CsrMatrix,
+    m: &CsrMatrix,
+    groups: &Groups<'_>,
+    shift: f64,
+    patient: bool,
+    options: &EigenOptions,
+) -> Result<EigenPairs, SolveError> {
     let shifted = add(k, m, -shift)?;
-    let mut solver = DirectSolver::analyse(&shifted, Symmetry::PositiveDefinite, options.unknowns_per_node)?;
+    let mut solver = DirectSolver::analyse(&shifted, Symmetry::PositiveDefinite, groups)?;
     solver.factor(&shifted)?;
     let mut space = Space { k, m, solver, shift, basis: Vec::new(), images: Vec::new(), projected: Vec::new(), seed: 0 };
     space.run(options, patient)
@@ -309,7 +315,7 @@ mod tests {
     }
 
     fn options(count: usize, block: usize) -> EigenOptions {
-        EigenOptions { count, tolerance: 1e-9, block, unknowns_per_node: 1 }
+        EigenOptions { count, tolerance: 1e-9, block }
     }
 
     /// Eigenvalues of the grid Laplacian in closed form, ascending; those of i != j are double.
@@ -329,7 +335,7 @@ mod tests {
         for (held, block) in [(true, 6), (false, 6), (true, 1), (true, 2)] {
             let n = 12;
             let (k, m) = (laplacian(n, held), identity(n * n, 4.0));
-            let pairs = lowest_eigenpairs(&k, &m, &options(12, block)).unwrap();
+            let pairs = lowest_eigenpairs(&k, &m, &Groups::new(&(0..k.nrows as u32).collect::<Vec<_>>()), &options(12, block)).unwrap();
             for (value, e) in pairs.values.iter().zip(exact(n, held, 12)) {
                 assert!((value - e / 4.0).abs() < 1e-10, "block {block}: {:?}", pairs.values);
             }
@@ -344,16 +350,16 @@ mod tests {
     #[test]
     fn all_pairs_of_a_small_system_and_a_second_run_of_the_same_bits() {
         let (k, m) = (laplacian(4, false), identity(16, 1.0));
-        let a = lowest_eigenpairs(&k, &m, &options(16, 6)).unwrap();
+        let a = lowest_eigenpairs(&k, &m, &Groups::new(&(0..k.nrows as u32).collect::<Vec<_>>()), &options(16, 6)).unwrap();
         assert!(a.values.iter().zip(exact(4, false, 16)).all(|(v, e)| (v - e).abs() < 1e-12));
-        assert_eq!(a, lowest_eigenpairs(&k, &m, &options(16, 6)).unwrap());
+        assert_eq!(a, lowest_eigenpairs(&k, &m, &Groups::new(&(0..k.nrows as u32).collect::<Vec<_>>()), &options(16, 6)).unwrap());
     }
 
     #[test]
     fn mistakes_are_refused() {
         let k = laplacian(4, true);
-        assert!(matches!(lowest_eigenpairs(&k, &identity(16, 1.0), &options(17, 4)), Err(SolveError::Shape { .. })));
-        assert!(matches!(lowest_eigenpairs(&k, &identity(9, 1.0), &options(2, 4)), Err(SolveError::Shape { .. })));
-        assert!(matches!(lowest_eigenpairs(&k, &identity(16, -1.0), &options(2, 4)), Err(SolveError::Pivot { .. })));
+        assert!(matches!(lowest_eigenpairs(&k, &identity(16, 1.0), &Groups::new(&[]), &options(17, 4)), Err(SolveError::Shape { .. })));
+        assert!(matches!(lowest_eigenpairs(&k, &identity(9, 1.0), &Groups::new(&[]), &options(2, 4)), Err(SolveError::Shape { .. })));
+        assert!(matches!(lowest_eigenpairs(&k, &identity(16, -1.0), &Groups::new(&[]), &options(2, 4)), Err(SolveError::Pivot { .. })));
     }
 }

@@ -7,7 +7,7 @@ mod model;
 
 use crate::elasticity::facet_tags;
 use crate::{Physics, PhysicsError};
-use femur_fem::{Assembler, FreeSystem};
+use femur_fem::{Assembler, FreeSystem, NodeGroups};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
 use femur_sim::{Coordinates, LearningTask, Setup, SimError, Simulator, SolverLog, State, Target, Update};
@@ -110,7 +110,7 @@ impl Physics for AdvectionDiffusion {
         let assembler = Assembler::new(mesh, 1, 2);
         let fixed: Vec<bool> = (0..mesh.num_nodes()).map(|n| model.is_held(n)).collect();
         let free = FreeSystem::new(&assembler.zeros(), &fixed);
-        let lu = MultifrontalLu::analyse(&free.matrix, &(0..free.free.len() as u32).collect::<Vec<_>>())?;
+        let lu = MultifrontalLu::analyse(&free.matrix, &NodeGroups::new(mesh, free.free.iter().map(|&u| u as usize)).get())?;
         let mut values = model.initial();
         model.hold(model.setup.times[0], &mut values);
         let mut log = SolverLog::default();

@@ -1,8 +1,8 @@
 //! Nonlinear heat conduction: `rate M (T - start) + R(T, t) + carry = 0` by Newton's method.
 
 use super::{Flow, Model, STEFAN_BOLTZMANN};
-use femur_fem::constraints::Constraints;
-use femur_fem::{Assembler, CellGeometry, Tabulation};
+use femur_fem::constraints::{Constraints, Reduced};
+use femur_fem::{Assembler, CellGeometry, NodeGroups, Tabulation};
 use femur_sim::SimError;
 use femur_solve::newton::{Inadmissible, NewtonOptions, NonlinearProblem, newton};
 use femur_solve::{CsrMatrix, DirectSolver, LinearOperator, SolveError, Symmetry};
@@ -195,10 +195,13 @@ impl Stepper {
         let mut matrix = self.capacity.clone();
         matrix.values.iter_mut().for_each(|v| *v *= rate);
         self.model.add_tangent(&self.assembler, temperature, t, &mut matrix);
-        let reduced = self.constraints.reduce(&matrix).matrix;
+        let Reduced { matrix: reduced, free, .. } = self.constraints.reduce(&matrix);
         let solver = match self.direct.take() {
             Some(solver) => solver,
-            None => DirectSolver::analyse(&reduced, self.symmetry, 1)?,
+            None => {
+                let groups = NodeGroups::new(&self.model.mesh, free.into_iter());
+                DirectSolver::analyse(&reduced, self.symmetry, &groups.get())?
+            }
         };
         self.direct.insert(solver).factor(&reduced)
     }

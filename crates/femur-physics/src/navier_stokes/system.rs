@@ -3,7 +3,7 @@
 use super::conditions::Conditions;
 use super::kernel::{At, Cells, Fluid, Terms};
 use crate::PhysicsError;
-use femur_fem::{FieldSpace, FreeSystem, MixedSpace};
+use femur_fem::{FieldSpace, FreeSystem, MixedSpace, NodeGroups};
 use femur_mesh::Mesh;
 use femur_solve::{CsrMatrix, Inadmissible, MultifrontalLu, NonlinearProblem, SolveError};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl System {
         }
         let whole = space.zeros();
         let free = FreeSystem::new(&whole, &fixed);
-        let lu = MultifrontalLu::analyse(&free.matrix, &free.groups(&groups(mesh, &space, &fixed, false)))?;
+        let lu = MultifrontalLu::analyse(&free.matrix, &grouped(mesh, &free, &groups(mesh, &space, &fixed, false)).get())?;
         let frames = conditions.frames.clone();
         let mesh = mesh.clone();
         let mut system = System { mesh, space, cells, first, fluids, frames, fixed, free, whole, lu, safe: false, moments: None };
@@ -168,7 +168,10 @@ impl System {
         self.free.fill(&self.whole);
         self.lu.factor(&self.free.matrix)?;
         if !self.safe && self.lu.factor_size().is_some_and(|s| s.raised > 0) {
-            self.lu = MultifrontalLu::analyse(&self.free.matrix, &self.free.groups(&groups(&self.mesh, &self.space, &self.fixed, true)))?;
+            self.lu = {
+                let safe = groups(&self.mesh, &self.space, &self.fixed, true);
+                MultifrontalLu::analyse(&self.free.matrix, &grouped(&self.mesh, &self.free, &safe).get())?
+            };
             self.safe = true;
             self.lu.factor(&self.free.matrix)?;
         }
@@ -269,6 +272,11 @@ fn groups(mesh: &Mesh, space: &MixedSpace, fixed: &[bool], safe: bool) -> Vec<u3
         }
     }
     group
+}
+
+/// The free unknowns by the node of each unknown.
+fn grouped(mesh: &Mesh, free: &FreeSystem, node: &[u32]) -> NodeGroups {
+    NodeGroups::new(mesh, free.free.iter().map(|&u| node[u as usize] as usize))
 }
 
 /// One nonlinear solve: unknowns are the free ones as a step from `base`.

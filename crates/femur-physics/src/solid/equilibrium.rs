@@ -2,8 +2,8 @@
 
 use super::contact::Obstacle;
 use super::{Assembly, Body};
-use femur_fem::Constraints;
 use femur_fem::constraints::Reduced;
+use femur_fem::{Constraints, NodeGroups};
 use femur_solve::{
     CsrMatrix, DirectSolver, Inadmissible, LinearOperator, NewtonOptions, NonlinearProblem, SolveError, SolveReport, Symmetry, newton,
 };
@@ -193,7 +193,9 @@ impl Equilibrium {
             None => {
                 // Past a limit load the tangent has negative eigenvalues.
                 let symmetry = if self.body.symmetric() { Symmetry::Indefinite } else { Symmetry::General };
-                DirectSolver::analyse(&reduced.matrix, symmetry, 1)?
+                let dim = self.constraints.components;
+                let groups = NodeGroups::new(&self.assembly.mesh, reduced.free.iter().map(|u| u / dim));
+                DirectSolver::analyse(&reduced.matrix, symmetry, &groups.get())?
             }
         };
         solver.factor(&reduced.matrix)?;

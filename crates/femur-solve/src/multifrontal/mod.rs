@@ -5,12 +5,37 @@
 //! iterative refinement makes up for it. Rows and columns are scaled beforehand, unknowns without a diagonal (the pressure of a
 //! saddle point) by that of their Schur complement. Sequential, so that answers do not depend on the number of threads.
 
+mod cholesky;
 mod front;
+mod geometric;
 mod tree;
 
 use crate::{CsrMatrix, LinearOperator, SolveError, SolveReport, StopReason};
 use front::{Factors, factor_front};
 use tree::Tree;
+
+pub use cholesky::{MultifrontalCholesky, Real};
+
+/// Which unknowns belong together (those of a node, say), and where they are: orderings look at the graph of groups.
+#[derive(Debug, Clone, Copy)]
+pub struct Groups<'a> {
+    /// Group of each unknown `[n]`, numbered from 0. All unknowns of a group should have the same neighbours.
+    pub of: &'a [u32],
+    /// Coordinates of the groups `[groups, dim]`, and `dim`: with them the order is found by geometry, else from the graph alone.
+    pub points: Option<(&'a [f64], usize)>,
+}
+
+impl<'a> Groups<'a> {
+    /// Groups without coordinates.
+    pub fn new(of: &'a [u32]) -> Self {
+        Groups { of, points: None }
+    }
+}
+
+/// Order of elimination by nested dissection: old number of each new one. `None` where the ordering declines.
+pub(crate) fn nested_dissection(a: &CsrMatrix, groups: &Groups<'_>) -> Option<Vec<u32>> {
+    Tree::new(a, groups).map(|tree| tree.order)
+}
 
 /// A factorisation: analyse a pattern once, factor as often as values change, solve as often as wanted.
 pub struct MultifrontalLu {
@@ -45,14 +70,13 @@ const GOOD: f64 = 1e-13;
 const REFUSED: f64 = 1e-7;
 
 impl MultifrontalLu {
-    /// Orders and analyses a pattern, which must be symmetric (values need not be). `group` numbers from 0 the unknowns that belong
-    /// together `[n]`; all of a group should have the same neighbours.
+    /// Orders and analyses a pattern, which must be symmetric (values need not be).
     ///
     /// # Errors
     /// The matrix is not square, its pattern is not symmetric, or it is too large for the ordering.
-    pub fn analyse(a: &CsrMatrix, group: &[u32]) -> Result<Self, SolveError> {
-        if a.nrows != a.ncols || group.len() != a.nrows {
-            return Err(SolveError::Shape { what: "rows, columns and groups", expected: a.nrows, got: a.ncols.min(group.len()) });
+    pub fn analyse(a: &CsrMatrix, groups: &Groups<'_>) -> Result<Self, SolveError> {
+        if a.nrows != a.ncols || groups.of.len() != a.nrows {
+            return Err(SolveError::Shape { what: "rows, columns and groups", expected: a.nrows, got: a.ncols.min(groups.of.len()) });
         }
         let mut twin = vec![0u32; a.nnz()];
         for r in 0..a.nrows {
@@ -63,7 +87,7 @@ impl MultifrontalLu {
                 twin[k] = (a.row_ptr[c] + place) as u32;
             }
         }
-        let tree = Tree::new(a, group).ok_or(SolveError::Resources { size: a.nrows, nonzeros: a.nnz() })?;
+        let tree = Tree::new(a, groups).ok_or(SolveError::Resources { size: a.nrows, nonzeros: a.nnz() })?;
         let mut new = vec![0u32; a.nrows];
         tree.order.iter().enumerate().for_each(|(i, &u)| new[u as usize] = i as u32);
         let (row_ptr, col_idx) = (a.row_ptr.clone(), a.col_idx.clone());

@@ -1,5 +1,7 @@
 //! The assembly tree: elimination order, supernodes and their rows, from the graph of groups of unknowns.
 
+use super::Groups;
+use super::geometric::{self, Graph};
 use crate::CsrMatrix;
 
 /// Unknowns that are eliminated together, and the later ones that they touch. Numbers are those of the elimination order.
@@ -10,6 +12,13 @@ pub(super) struct Supernode {
     pub(super) rows: Vec<u32>,
     /// Number of the parent; that of the supernode itself for a root.
     pub(super) parent: usize,
+}
+
+impl Supernode {
+    /// Number of unknowns eliminated.
+    pub(super) fn columns(&self) -> usize {
+        self.end - self.first
+    }
 }
 
 /// Supernodes in postorder.
@@ -33,64 +42,93 @@ struct Bunch {
 const SMALL: usize = 24;
 
 impl Tree {
-    /// The tree of a matrix of symmetric pattern; `group` numbers from 0 the unknowns that belong together `[n]`. `None` where the
-    /// ordering declines.
-    pub(super) fn new(a: &CsrMatrix, group: &[u32]) -> Option<Tree> {
-        let count = group.iter().map(|&g| g as usize + 1).max().unwrap_or(0);
-        let mut members: Vec<Vec<u32>> = vec![Vec::new(); count];
-        group.iter().enumerate().for_each(|(u, &g)| members[g as usize].push(u as u32));
-        let adjacency = adjacency(a, group, &members);
-        let order = dissection(&adjacency)?;
-        let (label, adjacency, parent) = postordered(&adjacency, &order);
-        let weight: Vec<usize> = label.iter().map(|&g| members[g as usize].len()).collect();
-        let mut bunches = supernodes(&adjacency, &parent);
+    /// The tree of a matrix of symmetric pattern. `None` where the ordering declines.
+    pub(super) fn new(a: &CsrMatrix, groups: &Groups<'_>) -> Option<Tree> {
+        let members = Members::new(groups.of);
+        let (ptr, idx) = adjacency(a, groups.of, &members);
+        let graph = Graph { ptr: &ptr, idx: &idx };
+        let order = match groups.points {
+            Some((points, dim)) if dim > 0 && points.len() == members.len() * dim => geometric::dissection(&graph, points, dim),
+            _ => dissection(&graph)?,
+        };
+        let (label, (ptr, idx), parent) = postordered(&graph, &order);
+        let weight: Vec<usize> = label.iter().map(|&g| members.of(g).len()).collect();
+        let mut bunches = supernodes(&Graph { ptr: &ptr, idx: &idx }, &parent);
         amalgamate(&mut bunches, &weight);
-        Some(numbered(&bunches, |g| &members[label[g as usize] as usize], group.len()))
+        Some(numbered(&bunches, |g| members.of(label[g as usize]), groups.of.len()))
     }
 }
 
-/// Neighbours of each group, itself left out.
-fn adjacency(a: &CsrMatrix, group: &[u32], members: &[Vec<u32>]) -> Vec<Vec<u32>> {
+/// Unknowns of each group.
+struct Members {
+    ptr: Vec<usize>,
+    unknowns: Vec<u32>,
+}
+
+impl Members {
+    fn new(group: &[u32]) -> Self {
+        let count = group.iter().map(|&g| g as usize + 1).max().unwrap_or(0);
+        let mut ptr = vec![0; count + 1];
+        group.iter().for_each(|&g| ptr[g as usize + 1] += 1);
+        (0..count).for_each(|g| ptr[g + 1] += ptr[g]);
+        let (mut next, mut unknowns) = (ptr.clone(), vec![0; group.len()]);
+        for (u, &g) in group.iter().enumerate() {
+            unknowns[next[g as usize]] = u as u32;
+            next[g as usize] += 1;
+        }
+        Members { ptr, unknowns }
+    }
+
+    fn len(&self) -> usize {
+        self.ptr.len() - 1
+    }
+
+    fn of(&self, g: u32) -> &[u32] {
+        &self.unknowns[self.ptr[g as usize]..self.ptr[g as usize + 1]]
+    }
+}
+
+/// Neighbours of each group, itself left out: starts and numbers.
+fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> (Vec<usize>, Vec<u32>) {
     let mut seen = vec![u32::MAX; members.len()];
-    let lists = members.iter().enumerate().map(|(g, list)| {
-        seen[g] = g as u32;
-        let mut out = Vec::new();
-        for &u in list {
+    let (mut ptr, mut idx) = (Vec::with_capacity(members.len() + 1), Vec::new());
+    ptr.push(0);
+    for g in 0..members.len() as u32 {
+        seen[g as usize] = g;
+        for &u in members.of(g) {
             for &c in a.row(u as usize).0 {
                 let h = group[c as usize];
-                if seen[h as usize] != g as u32 {
-                    seen[h as usize] = g as u32;
-                    out.push(h);
+                if seen[h as usize] != g {
+                    seen[h as usize] = g;
+                    idx.push(h);
                 }
             }
         }
-        out.sort_unstable();
-        out
-    });
-    lists.collect()
+        ptr.push(idx.len());
+    }
+    (ptr, idx)
 }
 
-/// Nested dissection: old group of each new number.
-fn dissection(adjacency: &[Vec<u32>]) -> Option<Vec<u32>> {
-    let (mut ptr, mut idx) = (vec![0i32], Vec::new());
-    for list in adjacency {
-        idx.extend(list.iter().map(|&g| g as i32));
-        ptr.push(i32::try_from(idx.len()).ok()?);
-    }
-    let pattern = feral_metis::CscPattern::new(adjacency.len(), &ptr, &idx)?;
+/// Nested dissection of the graph: old group of each new number.
+fn dissection(graph: &Graph<'_>) -> Option<Vec<u32>> {
+    let n = graph.ptr.len() - 1;
+    let ptr: Vec<i32> = graph.ptr.iter().map(|&p| i32::try_from(p).ok()).collect::<Option<_>>()?;
+    let mut idx: Vec<i32> = graph.idx.iter().map(|&g| g as i32).collect();
+    (0..n).for_each(|g| idx[graph.ptr[g]..graph.ptr[g + 1]].sort_unstable());
+    let pattern = feral_metis::CscPattern::new(n, &ptr, &idx)?;
     let order = feral_metis::metis_order(&pattern).ok()?;
     Some(order.into_iter().map(|g| g as u32).collect())
 }
 
 /// Elimination tree (Liu 1990), numbered again in postorder: old group of each number, neighbours and parents in the new numbers.
-fn postordered(adjacency: &[Vec<u32>], order: &[u32]) -> (Vec<u32>, Vec<Vec<u32>>, Vec<usize>) {
+fn postordered(graph: &Graph<'_>, order: &[u32]) -> (Vec<u32>, (Vec<usize>, Vec<u32>), Vec<usize>) {
     let n = order.len();
     let mut new = vec![0u32; n];
     order.iter().enumerate().for_each(|(i, &g)| new[g as usize] = i as u32);
     let none = usize::MAX;
     let (mut parent, mut ancestor) = (vec![none; n], vec![none; n]);
     for j in 0..n {
-        for &g in &adjacency[order[j] as usize] {
+        for &g in graph.row(order[j]) {
             let mut i = new[g as usize] as usize;
             while i < j {
                 let next = ancestor[i];
@@ -103,32 +141,55 @@ fn postordered(adjacency: &[Vec<u32>], order: &[u32]) -> (Vec<u32>, Vec<Vec<u32>
             }
         }
     }
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); n];
-    (0..n).filter(|&i| parent[i] != none).for_each(|i| children[parent[i]].push(i));
+    let children = Children::new(&parent);
     let post = postorder((0..n).filter(|&i| parent[i] == none), &children);
     let mut place = vec![0usize; n];
     post.iter().enumerate().for_each(|(p, &i)| place[i] = p);
     let label: Vec<u32> = post.iter().map(|&i| order[i]).collect();
-    let lists = label
-        .iter()
-        .map(|&g| {
-            let mut list: Vec<u32> = adjacency[g as usize].iter().map(|&h| place[new[h as usize] as usize] as u32).collect();
-            list.sort_unstable();
-            list
-        })
-        .collect();
+    let (mut ptr, mut idx) = (Vec::with_capacity(n + 1), Vec::with_capacity(graph.idx.len()));
+    ptr.push(0);
+    for &g in &label {
+        idx.extend(graph.row(g).iter().map(|&h| place[new[h as usize] as usize] as u32));
+        ptr.push(idx.len());
+    }
     let parents = post.iter().map(|&i| if parent[i] == none { none } else { place[parent[i]] }).collect();
-    (label, lists, parents)
+    (label, (ptr, idx), parents)
+}
+
+/// Children of each node of a forest, ascending.
+struct Children {
+    ptr: Vec<usize>,
+    list: Vec<usize>,
+}
+
+impl Children {
+    /// From the parent of each node, `usize::MAX` for roots.
+    fn new(parent: &[usize]) -> Self {
+        let n = parent.len();
+        let mut ptr = vec![0; n + 1];
+        parent.iter().filter(|p| **p != usize::MAX).for_each(|&p| ptr[p + 1] += 1);
+        (0..n).for_each(|i| ptr[i + 1] += ptr[i]);
+        let (mut next, mut list) = (ptr.clone(), vec![0; ptr[n]]);
+        for (i, &p) in parent.iter().enumerate().filter(|(_, p)| **p != usize::MAX) {
+            list[next[p]] = i;
+            next[p] += 1;
+        }
+        Children { ptr, list }
+    }
+
+    fn of(&self, i: usize) -> &[usize] {
+        &self.list[self.ptr[i]..self.ptr[i + 1]]
+    }
 }
 
 /// Children before parents.
-fn postorder(roots: impl Iterator<Item = usize>, children: &[Vec<usize>]) -> Vec<usize> {
-    let mut out = Vec::with_capacity(children.len());
+fn postorder(roots: impl Iterator<Item = usize>, children: &Children) -> Vec<usize> {
+    let mut out = Vec::with_capacity(children.ptr.len());
     let mut stack: Vec<(usize, usize)> = Vec::new();
     for root in roots {
         stack.push((root, 0));
         while let Some((node, next)) = stack.last_mut() {
-            if let Some(&child) = children[*node].get(*next) {
+            if let Some(&child) = children.of(*node).get(*next) {
                 *next += 1;
                 stack.push((child, 0));
             } else {
@@ -141,10 +202,10 @@ fn postorder(roots: impl Iterator<Item = usize>, children: &[Vec<usize>]) -> Vec
 }
 
 /// Symbolic elimination and supernodes: a group joins the one before it where that adds no zero.
-fn supernodes(adjacency: &[Vec<u32>], parent: &[usize]) -> Vec<Bunch> {
-    let n = adjacency.len();
+fn supernodes(adjacency: &Graph<'_>, parent: &[usize]) -> Vec<Bunch> {
+    let n = parent.len();
     let mut structure: Vec<Vec<u32>> = Vec::with_capacity(n);
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); n];
+    let children = Children::new(parent);
     let mut seen = vec![usize::MAX; n];
     let mut bunches: Vec<Bunch> = Vec::new();
     let mut of = vec![0usize; n];
@@ -157,14 +218,11 @@ fn supernodes(adjacency: &[Vec<u32>], parent: &[usize]) -> Vec<Bunch> {
                 list.push(i);
             }
         };
-        adjacency[j].iter().for_each(|&i| add(i));
-        for &c in &children[j] {
+        adjacency.row(j as u32).iter().for_each(|&i| add(i));
+        for &c in children.of(j) {
             structure[c].iter().for_each(|&i| add(i));
         }
         list.sort_unstable();
-        if parent[j] != usize::MAX {
-            children[parent[j]].push(j);
-        }
         let joins = j > 0 && parent[j - 1] == j && structure[j - 1].len() == list.len() + 1;
         if !joins {
             bunches.push(Bunch { groups: Vec::new(), rows: Vec::new(), children: Vec::new(), parent: None, alive: true });
@@ -172,16 +230,22 @@ fn supernodes(adjacency: &[Vec<u32>], parent: &[usize]) -> Vec<Bunch> {
         let last = bunches.len() - 1;
         of[j] = last;
         bunches[last].groups.push(j as u32);
-        bunches[last].rows.clone_from(&list);
-        for c in &children[j] {
+        for c in children.of(j) {
             if of[*c] != last {
                 let child = of[*c];
                 bunches[child].parent = Some(last);
                 bunches[last].children.push(child);
             }
-            structure[*c] = Vec::new();
+            if of[*c] == last {
+                structure[*c] = Vec::new();
+            }
         }
         structure.push(list);
+    }
+    for bunch in &mut bunches {
+        if let Some(&end) = bunch.groups.last() {
+            bunch.rows = std::mem::take(&mut structure[end as usize]);
+        }
     }
     bunches
 }
@@ -216,8 +280,9 @@ fn amalgamate(bunches: &mut [Bunch], weight: &[usize]) {
 }
 
 /// Numbers unknowns by supernode, children first.
-fn numbered<'a>(bunches: &[Bunch], members: impl Fn(u32) -> &'a Vec<u32>, n: usize) -> Tree {
-    let children: Vec<Vec<usize>> = bunches.iter().map(|b| b.children.clone()).collect();
+fn numbered<'a>(bunches: &[Bunch], members: impl Fn(u32) -> &'a [u32], n: usize) -> Tree {
+    let parents: Vec<usize> = bunches.iter().map(|b| b.parent.filter(|_| b.alive).unwrap_or(usize::MAX)).collect();
+    let children = Children::new(&parents);
     let roots = (0..bunches.len()).filter(|&b| bunches[b].alive && bunches[b].parent.is_none());
     let post = postorder(roots, &children);
     let mut place = vec![0usize; bunches.len()];
