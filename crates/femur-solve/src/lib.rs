@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a mesh. faer and nalgebra-sparse are named in this crate alone.
 
+pub mod amg;
 pub mod bsr;
 pub mod csr;
 pub mod dense;
@@ -16,12 +17,19 @@ pub mod precond;
 pub mod report;
 mod simd;
 
+pub use amg::{Amg, AmgOptions};
 pub use bsr::BsrMatrix;
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
 pub use eigen::{EigenOptions, EigenPairs, lowest_eigenpairs};
-pub use krylov::{KrylovOptions, cg};
+pub use krylov::{KrylovOptions, bicgstab, cg, fgmres, gmres, minres};
 pub use multifrontal::{Groups, MultifrontalCholesky, MultifrontalLu};
 pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};
 pub use operator::{DifferentiableOperator, LinearOperator, Preconditioner};
 pub use report::{SolveError, SolveReport, StopReason};
+
+#[cfg(test)]
+extern crate self as femur_solve;
+#[cfg(test)]
+#[path = "../tests/matrices/mod.rs"]
+mod matrices;

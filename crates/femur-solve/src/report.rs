@@ -75,6 +75,12 @@ pub enum SolveError {
     /// The matrix has another pattern than the analysed one.
     #[error("the matrix has another sparsity pattern than the one analysed")]
     Pattern,
+    /// A NaN or infinite number in the matrix or in a vector.
+    #[error("row {row} has an entry that is not a finite number")]
+    NotFinite {
+        /// The row.
+        row: usize,
+    },
     /// Not enough memory, or an index out of range within the library.
     #[error("the factorisation ran out of memory or index range for {size} unknowns and {nonzeros} nonzeros")]
     Resources {

@@ -1,77 +1,7 @@
-//! Preconditioners for symmetric positive definite matrices: one list.
+//! Incomplete Cholesky without fill.
 
+use super::positive_diagonal;
 use crate::{CsrMatrix, Preconditioner, SolveError};
-
-/// Makes a preconditioner of a matrix.
-pub type Make = fn(&CsrMatrix) -> Result<Box<dyn Preconditioner>, SolveError>;
-
-/// Every preconditioner by name.
-pub const PRECONDITIONERS: &[(&str, Make)] = &[
-    ("jacobi", |a| Ok(Box::new(Jacobi::new(a)?))),
-    ("ssor", |a| Ok(Box::new(Ssor::new(a, 1.0)?))),
-    ("ic0", |a| Ok(Box::new(IncompleteCholesky::new(a)?))),
-];
-
-fn positive_diagonal(a: &CsrMatrix) -> Result<Vec<f64>, SolveError> {
-    let d = a.diagonal();
-    match d.iter().position(|&v| v.is_nan() || v <= 0.0) {
-        Some(pivot) => Err(SolveError::Pivot { kind: "not positive definite", pivot, size: a.nrows }),
-        None => Ok(d),
-    }
-}
-
-/// Division by the diagonal.
-pub struct Jacobi {
-    inverse: Vec<f64>,
-}
-
-impl Jacobi {
-    /// Takes the diagonal, which must be positive.
-    pub fn new(a: &CsrMatrix) -> Result<Self, SolveError> {
-        Ok(Jacobi { inverse: positive_diagonal(a)?.into_iter().map(|d| 1.0 / d).collect() })
-    }
-}
-
-impl Preconditioner for Jacobi {
-    fn apply(&self, r: &[f64], z: &mut [f64]) {
-        for ((z, r), d) in z.iter_mut().zip(r).zip(&self.inverse) {
-            *z = r * d;
-        }
-    }
-}
-
-/// Symmetric successive over-relaxation: a forward and a backward Gauss-Seidel sweep (Saad 2003, ch. 4.1).
-pub struct Ssor {
-    a: CsrMatrix,
-    diagonal: Vec<f64>,
-    omega: f64,
-}
-
-impl Ssor {
-    /// With relaxation `omega` in (0, 2).
-    pub fn new(a: &CsrMatrix, omega: f64) -> Result<Self, SolveError> {
-        Ok(Ssor { diagonal: positive_diagonal(a)?, a: a.clone(), omega })
-    }
-}
-
-impl Preconditioner for Ssor {
-    fn apply(&self, r: &[f64], z: &mut [f64]) {
-        let w = self.omega;
-        for i in 0..r.len() {
-            let (cols, values) = self.a.row(i);
-            let below: f64 = cols.iter().zip(values).take_while(|(c, _)| (**c as usize) < i).map(|(&c, v)| v * z[c as usize]).sum();
-            z[i] = w * (r[i] - below) / self.diagonal[i];
-        }
-        for (z, d) in z.iter_mut().zip(&self.diagonal) {
-            *z *= d * (2.0 - w) / w;
-        }
-        for i in (0..r.len()).rev() {
-            let (cols, values) = self.a.row(i);
-            let above: f64 = cols.iter().zip(values).rev().take_while(|(c, _)| (**c as usize) > i).map(|(&c, v)| v * z[c as usize]).sum();
-            z[i] = w * (z[i] - above) / self.diagonal[i];
-        }
-    }
-}
 
 /// Incomplete Cholesky without fill; where a pivot fails the diagonal is shifted and it starts again (Manteuffel 1980).
 pub struct IncompleteCholesky {
