@@ -13,6 +13,7 @@ pub mod field;
 pub mod frame;
 pub mod generate;
 pub mod graph;
+mod hash;
 pub mod interpolate;
 pub mod mesh;
 pub mod quality;

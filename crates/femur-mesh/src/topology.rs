@@ -2,7 +2,7 @@
 
 use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities};
 use petgraph::unionfind::UnionFind;
-use std::collections::HashMap;
+use crate::hash::FastMap;
 
 /// The vertex nodes of a facet, without midside nodes; `u32::MAX` where there are fewer than four.
 pub type FacetVertices = [u32; 4];
@@ -44,13 +44,13 @@ pub fn boundary_facets(mesh: &Mesh) -> Vec<FacetId> {
 /// It knows the facets that were asked for, not all of the mesh: one pass over the cells, and memory for the boundary alone.
 #[derive(Debug, Clone)]
 pub struct FacetLookup {
-    found: HashMap<FacetVertices, Option<FacetId>>,
+    found: FastMap<FacetVertices, Option<FacetId>>,
 }
 
 impl FacetLookup {
     /// Looks for facets by their vertices; of two cells that share a facet the first counts.
     pub fn new(mesh: &Mesh, wanted: impl Iterator<Item = FacetVertices>) -> Self {
-        let mut found: HashMap<FacetVertices, Option<FacetId>> = HashMap::new();
+        let mut found: FastMap<FacetVertices, Option<FacetId>> = FastMap::default();
         let mut on_wanted = vec![false; mesh.num_nodes()];
         for vertices in wanted {
             for v in vertices {
@@ -101,7 +101,7 @@ pub fn components(mesh: &Mesh) -> Vec<usize> {
             sets.union(pair[0] as usize, pair[1] as usize);
         }
     }
-    let mut number = HashMap::new();
+    let mut number = FastMap::default();
     (0..mesh.num_nodes())
         .map(|n| {
             let next = number.len();
@@ -131,7 +131,7 @@ pub fn support(kind: CellKind, node: usize) -> Vec<usize> {
 /// The mesh with cells of another kind of the same shape: new nodes halfway between their vertices, numbered after the old ones.
 pub fn raise_order(mesh: &Mesh, to: impl Fn(CellKind) -> CellKind) -> Result<Mesh, MeshError> {
     let mut points = mesh.points.clone();
-    let mut middle: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut middle: FastMap<Vec<u32>, u32> = FastMap::default();
     let mut blocks = Vec::with_capacity(mesh.blocks.len());
     for block in &mesh.blocks {
         let kind = to(block.kind);

@@ -3,7 +3,7 @@
 use super::region::Region;
 use super::size::SizeField;
 use crate::MeshError;
-use std::collections::HashMap;
+use crate::hash::FastMap;
 use std::f64::consts::PI;
 
 /// Most nodes that a triangulation may have.
@@ -14,7 +14,7 @@ const APART: f64 = 0.8;
 /// Points in square bins whose width is the power of two next to the local size, so that graded sets stay quick to search.
 #[derive(Default)]
 struct Bins {
-    bins: HashMap<(i32, i64, i64), Vec<[f64; 2]>>,
+    bins: FastMap<(i32, i64, i64), Vec<[f64; 2]>>,
 }
 
 fn level(h: f64) -> i32 {

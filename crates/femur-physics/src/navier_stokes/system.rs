@@ -5,7 +5,7 @@ use super::kernel::{At, Cells, Fluid, Terms};
 use crate::PhysicsError;
 use femur_fem::{FieldSpace, FreeSystem, MixedSpace, NodeGroups};
 use femur_mesh::Mesh;
-use femur_solve::{CsrMatrix, Inadmissible, MultifrontalLu, NonlinearProblem, SolveError};
+use femur_solve::{CsrMatrix, Inadmissible, LinearOperator, MultifrontalLu, NonlinearProblem, SolveError};
 use std::sync::Arc;
 
 /// Field numbers of the mixed space.
@@ -158,12 +158,7 @@ impl System {
             CsrMatrix { nrows: 0, ncols: 0, row_ptr: Vec::new(), col_idx: Vec::new(), values: Vec::new() },
         );
         whole.values.fill(0.0);
-        self.space.add_matrix(&mut whole, |b, c, local| {
-            let mut values = [0.0; 96];
-            let carrier = carrier.map(|x| self.gather(b, c, x, &mut values));
-            self.cells[b].add_tangent(c, Terms { mass, carrier, newton }, self.fluid(b, c), local);
-            self.rotate_element(b, c, local);
-        });
+        self.add_tangent(mass, carrier, newton, &mut whole);
         self.whole = whole;
         self.free.fill(&self.whole);
         self.lu.factor(&self.free.matrix)?;
@@ -176,6 +171,32 @@ impl System {
             self.lu.factor(&self.free.matrix)?;
         }
         Ok(())
+    }
+
+    fn add_tangent(&self, mass: f64, carrier: Option<&[f64]>, newton: bool, whole: &mut CsrMatrix) {
+        self.space.add_matrix(whole, |b, c, local| {
+            let mut values = [0.0; 96];
+            let carrier = carrier.map(|x| self.gather(b, c, x, &mut values));
+            self.cells[b].add_tangent(c, Terms { mass, carrier, newton }, self.fluid(b, c), local);
+            self.rotate_element(b, c, local);
+        });
+    }
+
+    /// The mass matrix, from the factored tangent of Stokes with `mass` times it. `None` where nodes have frames: the matrices are then
+    /// those of turned unknowns.
+    pub(super) fn mass_matrix(&self, mass: f64) -> Option<CsrMatrix> {
+        if !self.frames.is_empty() {
+            return None;
+        }
+        let mut matrix = self.space.zeros();
+        self.add_tangent(0.0, None, false, &mut matrix);
+        matrix.values.iter_mut().zip(&self.whole.values).for_each(|(k, w)| *k = (w - *k) / mass);
+        Some(matrix)
+    }
+
+    /// What the factored tangent makes of a vector `[size]`.
+    pub(super) fn apply(&self, x: &[f64], y: &mut [f64]) {
+        self.whole.apply(x, y);
     }
 
     /// Turns rows and columns of nodes with frames.

@@ -4,7 +4,7 @@ use super::model::{Integrator, Model};
 use super::output::Recorder;
 use super::system::{Implicit, PRESSURE, System};
 use femur_sim::{Setup, SimError, Simulator, SolverLog, State};
-use femur_solve::{SolveError, newton};
+use femur_solve::{CsrMatrix, LinearOperator, SolveError, newton};
 
 /// Relative residual of a semi-implicit step's increment.
 const INCREMENT: f64 = 1e-9;
@@ -23,6 +23,8 @@ pub(super) struct Transient {
     convection: [Vec<f64>; 2],
     /// Factor of the mass in the factored matrix (semi-implicit).
     factored: f64,
+    /// The mass matrix, where unknowns are not turned (semi-implicit).
+    mass: Option<CsrMatrix>,
     /// Forces that do not change in time.
     constant_force: Option<Vec<f64>>,
 }
@@ -39,7 +41,7 @@ impl Transient {
         log.newton_iters.push(0);
         log.residual.push(0.0);
         let convection = [system.convection(&x), Vec::new()];
-        Ok(Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, constant_force })
+        Ok(Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, mass: None, constant_force })
     }
 
     /// Factor of the new velocity in its time derivative, and the rest of it `[size]`. The first step is one of implicit Euler.
@@ -106,10 +108,20 @@ impl Transient {
         if self.factored != mass {
             self.system.factor(mass, None, false).map_err(|e| SimError::Solver { time: t, reason: e.to_string() })?;
             self.factored = mass;
+            self.mass = self.system.mass_matrix(mass);
         }
         let mut x = base;
-        let rate: Vec<f64> = history.iter().zip(&x).map(|(h, u)| h + mass * u).collect();
-        let mut r = self.system.residual(&x, &rate, false);
+        // Without convection the residual is linear: two products with matrices that are there.
+        let mut r = vec![0.0; x.len()];
+        if let Some(matrix) = &self.mass {
+            let mut carried = vec![0.0; x.len()];
+            self.system.apply(&x, &mut r);
+            matrix.apply(history, &mut carried);
+            r.iter_mut().zip(&carried).for_each(|(r, c)| *r += c);
+        } else {
+            let rate: Vec<f64> = history.iter().zip(&x).map(|(h, u)| h + mass * u).collect();
+            r = self.system.residual(&x, &rate, false);
+        }
         let [now, before] = &self.convection;
         for (i, r) in r.iter_mut().enumerate() {
             let carried = if before.is_empty() { now[i] } else { 2.0 * now[i] - before[i] };

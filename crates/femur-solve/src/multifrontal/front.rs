@@ -36,62 +36,74 @@ impl Factors {
 
     /// Solves in place for a vector in the order of elimination.
     pub(super) fn solve(&self, supernodes: &[Supernode], x: &mut [f64]) {
-        let mut starts = Vec::with_capacity(supernodes.len());
+        substitute(supernodes, &self.values, &self.pivots, x);
+    }
+}
+
+crate::simd::wide! {
+    /// Forward and backward substitution for a vector in the order of elimination.
+    fn substitute(supernodes: &[Supernode], values: &[f64], pivots: &[u32], x: &mut [f64]) {
         let mut at = 0;
         let mut work = Vec::new();
         for node in supernodes {
-            starts.push(at);
-            let (ns, nr) = (node.end - node.first, node.rows.len());
-            let lower = &self.values[at..at + (ns + nr) * ns];
-            at += (ns + 2 * nr) * ns;
-            work.clear();
-            work.extend(self.pivots[node.first..node.end].iter().map(|&p| x[node.first + p as usize]));
-            work.resize(ns + nr, 0.0);
-            forward(lower, ns, &mut work);
-            x[node.first..node.end].copy_from_slice(&work[..ns]);
-            node.rows.iter().zip(&work[ns..]).for_each(|(&r, w)| x[r as usize] += w);
-        }
-        for (node, &at) in supernodes.iter().zip(&starts).rev() {
-            let (ns, nr) = (node.end - node.first, node.rows.len());
+            let (ns, nr) = (node.columns(), node.rows.len());
             let m = ns + nr;
-            let (square, upper) = (&self.values[at..at + m * ns], &self.values[at + m * ns..at + (m + nr) * ns]);
+            let lower = &values[at..at + m * ns];
+            at += (m + nr) * ns;
             work.clear();
-            work.extend(node.rows.iter().map(|&r| x[r as usize]));
+            for &p in &pivots[node.first..node.end] {
+                work.push(x[node.first + p as usize]);
+            }
+            work.resize(m, 0.0);
+            for j in 0..ns {
+                let v = work[j];
+                let column = &lower[j * m + j + 1..(j + 1) * m];
+                for (w, l) in work[j + 1..].iter_mut().zip(column) {
+                    *w -= v * l;
+                }
+            }
+            x[node.first..node.end].copy_from_slice(&work[..ns]);
+            for (&r, w) in node.rows.iter().zip(&work[ns..]) {
+                x[r as usize] += w;
+            }
+        }
+        for node in supernodes.iter().rev() {
+            let (ns, nr) = (node.columns(), node.rows.len());
+            let m = ns + nr;
+            at -= (m + nr) * ns;
+            let (square, upper) = values[at..at + (m + nr) * ns].split_at(m * ns);
+            work.clear();
+            for &r in &node.rows {
+                work.push(x[r as usize]);
+            }
             let pivots = &mut x[node.first..node.end];
             for j in (0..ns).rev() {
-                pivots[j] -= dot(&upper[j * nr..(j + 1) * nr], &work);
+                // A sum in eight lanes, so that it runs on vector registers; the order is fixed.
+                let (mut lanes, mut sum) = ([0.0; 8], 0.0);
+                let (known, own) = (work.chunks_exact(8), upper[j * nr..(j + 1) * nr].chunks_exact(8));
+                for (w, u) in known.remainder().iter().zip(own.remainder()) {
+                    sum += w * u;
+                }
+                for (w, u) in known.zip(own) {
+                    for k in 0..8 {
+                        lanes[k] += w[k] * u[k];
+                    }
+                }
+                for v in lanes {
+                    sum += v;
+                }
+                pivots[j] -= sum;
             }
             for j in (0..ns).rev() {
                 let column = &square[j * m..j * m + j + 1];
                 let v = pivots[j] / column[j];
                 pivots[j] = v;
-                pivots[..j].iter_mut().zip(column).for_each(|(p, l)| *p -= v * l);
+                for (p, l) in pivots[..j].iter_mut().zip(column) {
+                    *p -= v * l;
+                }
             }
         }
     }
-}
-
-/// Unit lower triangle, and minus the rest of the columns times the result, into `[ns + nr]`.
-fn forward(lower: &[f64], ns: usize, work: &mut [f64]) {
-    let m = work.len();
-    for j in 0..ns {
-        let v = work[j];
-        let column = &lower[j * m + j + 1..(j + 1) * m];
-        work[j + 1..].iter_mut().zip(column).for_each(|(w, l)| *w -= v * l);
-    }
-}
-
-/// A sum in eight lanes, so that it runs on vector registers; the order is fixed.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (mut a8, mut b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let mut lanes = [0.0; 8];
-    for (a, b) in (&mut a8).zip(&mut b8) {
-        for k in 0..8 {
-            lanes[k] += a[k] * b[k];
-        }
-    }
-    let rest: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f64>() + rest
 }
 
 /// Eliminates the first `ns` unknowns of a front `[m, m]` by columns; the rest of it becomes the Schur complement. The number of the
