@@ -86,6 +86,7 @@ impl Tentative {
                 rows.close();
             }
         })
+        .join()
     }
 
     /// `P = (I - omega D^-1 F) T` for one unknown per node and one mode, where `F` is `a` without its weak entries, which go to the
@@ -112,6 +113,7 @@ impl Tentative {
                 rows.close();
             }
         })
+        .join()
     }
 
     fn start_row(&self, rows: &mut Rows<'_>, i: usize, factor: f64) {

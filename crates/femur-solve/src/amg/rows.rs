@@ -50,46 +50,93 @@ impl Rows<'_> {
     }
 }
 
-/// A matrix of `nrows` block rows, of blocks of `rows x cols`; `make` fills and closes the rows of a
-/// range.
-pub(super) fn build(
-    nrows: usize,
+/// Rows as the tasks have made them, [`CHUNK`] to a part: enough for a product that is used once.
+pub(super) struct Parts {
+    rows: usize,
+    cols: usize,
     ncols: usize,
-    (rows, cols): (usize, usize),
-    make: impl Fn(&mut Rows<'_>, Range<usize>) + Sync,
-) -> Blocks<f64> {
-    let size = rows * cols;
-    let part = |place: &mut Vec<u32>, first: usize| {
-        let (ends, cols, values) = (Vec::with_capacity(CHUNK), Vec::new(), Vec::new());
-        let mut r = Rows { place, open: Vec::new(), start: 0, cols, values, ends, size };
-        make(&mut r, first..(first + CHUNK).min(nrows));
-        (r.ends, r.cols, r.values)
-    };
-    let parts: Vec<_> = (0..nrows.div_ceil(CHUNK)).into_par_iter().map_init(|| vec![FREE; ncols], |p, k| part(p, k * CHUNK)).collect();
-    let total: usize = parts.iter().map(|p| p.1.len()).sum();
-    let mut m =
-        Blocks { rows, cols, ncols, row_ptr: Vec::with_capacity(nrows + 1), col_idx: vec![0; total], values: vec![0.0; total * size] };
-    m.row_ptr.push(0);
-    let (mut col_idx, mut values) = (&mut m.col_idx[..], &mut m.values[..]);
-    let mut copies = Vec::with_capacity(parts.len());
-    for (ends, cols, vals) in parts {
-        let base = m.row_ptr.last().copied().unwrap_or(0);
-        m.row_ptr.extend(ends.iter().map(|&e| base + e as usize));
-        let (c, rest_c) = col_idx.split_at_mut(cols.len());
-        let (v, rest_v) = values.split_at_mut(vals.len());
-        (col_idx, values) = (rest_c, rest_v);
-        copies.push((c, v, cols, vals));
+    parts: Vec<Part>,
+}
+
+struct Part {
+    /// End of each row, counted in blocks.
+    ends: Vec<u32>,
+    col_idx: Vec<u32>,
+    values: Vec<f64>,
+}
+
+/// A matrix that gives its rows: columns, and the values of their blocks.
+pub(super) trait ByRows: Sync {
+    /// Columns of a block, and number of block columns.
+    fn shape(&self) -> (usize, usize);
+    fn row(&self, i: usize) -> (&[u32], &[f64]);
+}
+
+impl ByRows for Blocks<f64> {
+    fn shape(&self) -> (usize, usize) {
+        (self.cols, self.ncols)
     }
-    copies.into_par_iter().for_each(|(c, v, cols, vals)| {
-        c.copy_from_slice(&cols);
-        v.copy_from_slice(&vals);
-    });
-    m
+
+    #[inline(always)]
+    fn row(&self, i: usize) -> (&[u32], &[f64]) {
+        let (range, size) = (self.row_ptr[i]..self.row_ptr[i + 1], self.rows * self.cols);
+        (&self.col_idx[range.clone()], &self.values[range.start * size..range.end * size])
+    }
+}
+
+impl ByRows for Parts {
+    fn shape(&self) -> (usize, usize) {
+        (self.cols, self.ncols)
+    }
+
+    #[inline(always)]
+    fn row(&self, i: usize) -> (&[u32], &[f64]) {
+        let (part, i, size) = (&self.parts[i / CHUNK], i % CHUNK, self.rows * self.cols);
+        let range = if i == 0 { 0 } else { part.ends[i - 1] as usize }..part.ends[i] as usize;
+        (&part.col_idx[range.clone()], &part.values[range.start * size..range.end * size])
+    }
+}
+
+/// A matrix of `nrows` block rows, of blocks of `rows x cols`; `make` fills and closes the rows of a range.
+pub(super) fn build(nrows: usize, ncols: usize, (rows, cols): (usize, usize), make: impl Fn(&mut Rows<'_>, Range<usize>) + Sync) -> Parts {
+    let part = |place: &mut Vec<u32>, first: usize| {
+        let (ends, cols_of, values) = (Vec::with_capacity(CHUNK), Vec::new(), Vec::new());
+        let mut r = Rows { place, open: Vec::new(), start: 0, cols: cols_of, values, ends, size: rows * cols };
+        make(&mut r, first..(first + CHUNK).min(nrows));
+        Part { ends: r.ends, col_idx: r.cols, values: r.values }
+    };
+    let parts = (0..nrows.div_ceil(CHUNK)).into_par_iter().map_init(|| vec![FREE; ncols], |p, k| part(p, k * CHUNK)).collect();
+    Parts { rows, cols, ncols, parts }
+}
+
+impl Parts {
+    /// In one piece.
+    pub(super) fn join(self) -> Blocks<f64> {
+        let Parts { rows, cols, ncols, parts } = self;
+        let total: usize = parts.iter().map(|p| p.col_idx.len()).sum();
+        let (mut row_ptr, mut col_idx, mut values) = (vec![0], vec![0; total], vec![0.0; total * rows * cols]);
+        let (mut c, mut v) = (&mut col_idx[..], &mut values[..]);
+        let mut copies = Vec::with_capacity(parts.len());
+        let mut base = 0;
+        for part in parts {
+            row_ptr.extend(part.ends.iter().map(|&e| base + e as usize));
+            base += part.col_idx.len();
+            let (c0, c1) = c.split_at_mut(part.col_idx.len());
+            let (v0, v1) = v.split_at_mut(part.values.len());
+            (c, v) = (c1, v1);
+            copies.push((c0, v0, part));
+        }
+        copies.into_par_iter().for_each(|(c, v, part)| {
+            c.copy_from_slice(&part.col_idx);
+            v.copy_from_slice(&part.values);
+        });
+        Blocks { rows, cols, ncols, row_ptr, col_idx, values }
+    }
 }
 
 /// `A B`.
-pub(super) fn product(a: &Blocks<f64>, b: &Blocks<f64>) -> Blocks<f64> {
-    match (a.rows, a.cols, b.cols) {
+pub(super) fn product(a: &Blocks<f64>, b: &impl ByRows) -> Parts {
+    match (a.rows, a.cols, b.shape().0) {
         (1, 1, 1) => product_of::<1, 1, 1, 1>(a, b),
         (2, 2, 2) => product_of::<2, 2, 2, 4>(a, b),
         (2, 2, 3) => product_of::<2, 2, 3, 6>(a, b),
@@ -103,8 +150,9 @@ pub(super) fn product(a: &Blocks<f64>, b: &Blocks<f64>) -> Blocks<f64> {
 }
 
 /// The row-wise product (Gustavson 1978).
-fn product_of<const R: usize, const K: usize, const C: usize, const RC: usize>(a: &Blocks<f64>, b: &Blocks<f64>) -> Blocks<f64> {
-    build(a.nrows(), b.ncols, (a.rows, b.cols), |rows, range| {
+fn product_of<const R: usize, const K: usize, const C: usize, const RC: usize>(a: &Blocks<f64>, b: &impl ByRows) -> Parts {
+    let (cols, ncols) = b.shape();
+    build(a.nrows(), ncols, (a.rows, cols), |rows, range| {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor was just asked.
@@ -121,7 +169,7 @@ fn product_rows_avx2<const R: usize, const K: usize, const C: usize, const RC: u
     rows: &mut Rows<'_>,
     range: Range<usize>,
     a: &Blocks<f64>,
-    b: &Blocks<f64>,
+    b: &impl ByRows,
 ) {
     product_rows::<R, K, C, RC>(rows, range, a, b);
 }
@@ -131,16 +179,14 @@ fn product_rows<const R: usize, const K: usize, const C: usize, const RC: usize>
     rows: &mut Rows<'_>,
     range: Range<usize>,
     a: &Blocks<f64>,
-    b: &Blocks<f64>,
+    b: &impl ByRows,
 ) {
-    let (r, inner, c) = if R == 0 { (a.rows, a.cols, b.cols) } else { (R, K, C) };
+    let (r, inner, c) = if R == 0 { (a.rows, a.cols, b.shape().0) } else { (R, K, C) };
     for i in range {
         for k in a.row_ptr[i]..a.row_ptr[i + 1] {
             let left = &a.values[k * r * inner..][..r * inner];
-            let j = a.col_idx[k] as usize;
-            let right = b.row_ptr[j]..b.row_ptr[j + 1];
-            let blocks = b.values[right.start * inner * c..right.end * inner * c].chunks_exact(inner * c);
-            for (&col, right) in b.col_idx[right].iter().zip(blocks) {
+            let (cols, values) = b.row(a.col_idx[k] as usize);
+            for (&col, right) in cols.iter().zip(values.chunks_exact(inner * c)) {
                 multiply_add::<R, K, C>(left, right, rows.block::<RC>(col), (r, inner, c));
             }
         }

@@ -75,7 +75,7 @@ fn coarsen(a: &Blocks<f64>, modes: &mut [f64], count: usize, upper: f64, options
     let mut prolong =
         if a.rows == 1 && count == 1 { tentative.smooth_filtered(a, &graph, modes, omega) } else { tentative.smooth(a, omega) };
     drop(graph);
-    let mut coarse = product(&prolong.transpose(), &product(a, &prolong));
+    let mut coarse = product(&prolong.transpose(), &product(a, &prolong)).join();
     let mut modes = tentative.coarse;
     drop_kernel(&mut coarse, &mut prolong, &mut modes);
     let scaling = Scaling::new(coarse.square())?;
