@@ -17,7 +17,7 @@ pub mod precond;
 pub mod report;
 mod simd;
 
-pub use amg::{Amg, AmgOptions};
+pub use amg::{Amg, AmgOptions, GroupedAmg};
 pub use bsr::BsrMatrix;
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};

@@ -8,6 +8,7 @@ mod aggregate;
 mod blocks;
 mod coarse;
 mod cycle;
+mod grouped;
 mod modes;
 mod prolong;
 mod rows;
@@ -15,6 +16,7 @@ mod scale;
 mod setup;
 mod smoother;
 
+pub use grouped::GroupedAmg;
 pub use modes::rigid_body_modes;
 
 use crate::{BsrMatrix, CsrMatrix, Preconditioner, SolveError};

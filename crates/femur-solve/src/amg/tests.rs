@@ -184,6 +184,40 @@ fn fixed_unknowns_stay_out_of_the_coarse_space() {
 }
 
 #[test]
+fn systems_without_their_constrained_unknowns_are_filled_up() {
+    let (a, points) = floating(9);
+    let modes = rigid_body_modes(&points, 3);
+    // Rollers on three faces: nodes of 0, 1, 2 and 3 unknowns.
+    let free: Vec<usize> = (0..a.nrows * 3).filter(|&i| points[i / 3][i % 3] > 0.0).collect();
+    let mut number = vec![usize::MAX; a.nrows * 3];
+    free.iter().enumerate().for_each(|(new, &old)| number[old] = new);
+    let full = a.to_csr();
+    let mut t = Vec::new();
+    for (new, &old) in free.iter().enumerate() {
+        let (cols, values) = full.row(old);
+        t.extend(cols.iter().zip(values).map(|(&c, &v)| (new, number[c as usize], v)).filter(|t| t.1 != usize::MAX));
+    }
+    let reduced = CsrMatrix::from_triplets(free.len(), free.len(), &t);
+    let group: Vec<u32> = free.iter().map(|i| 10 + 2 * (i / 3) as u32).collect();
+    let near_null_space = modes.iter().map(|m| free.iter().map(|&i| m[i]).collect()).collect();
+    let options = AmgOptions { near_null_space, ..small() };
+    let m = GroupedAmg::new(&reduced, &group, &options).unwrap();
+    assert!(m.amg().levels()[0].unknowns > free.len());
+    let b = vec![1.0; free.len()];
+    let count = |m: &dyn Preconditioner| {
+        let report = cg(&reduced, m, &b, &mut vec![0.0; b.len()], &KrylovOptions { tolerance: 1e-8, max_iterations: 200 });
+        assert!(report.converged());
+        report.iterations
+    };
+    assert!(count(&m) < 30, "{}", count(&m));
+    assert!(count(&m) < count(&Amg::new(&reduced, &small()).unwrap()));
+    assert!(matches!(GroupedAmg::new(&reduced, &group[1..], &options), Err(SolveError::Shape { .. })));
+    let short = AmgOptions { near_null_space: vec![vec![1.0; 4]], ..small() };
+    assert!(matches!(GroupedAmg::new(&reduced, &group, &short), Err(SolveError::Shape { .. })));
+    assert!(GroupedAmg::new(&CsrMatrix::from_triplets(0, 0, &[]), &[], &small()).is_ok());
+}
+
+#[test]
 fn a_singular_matrix_with_a_consistent_right_hand_side_is_solved() {
     let (a, points) = floating(8);
     let m = Amg::from_blocks(&a, &elastic(&points)).unwrap();
