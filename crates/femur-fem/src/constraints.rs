@@ -81,6 +81,25 @@ impl Constraints {
         }
     }
 
+    /// Empties rows and columns of the prescribed unknowns of a (rotated) matrix but for a 1 on the diagonal, so that the unknowns of a
+    /// node stay together; gives the entries `(row, unknown, value)` of free rows that were taken out.
+    pub fn eliminate(&self, a: &mut CsrMatrix) -> Vec<(usize, usize, f64)> {
+        let mut held = vec![false; a.nrows];
+        self.fixed.keys().for_each(|&u| held[u] = true);
+        let mut coupling = Vec::new();
+        for r in 0..a.nrows {
+            for k in a.row_ptr[r]..a.row_ptr[r + 1] {
+                let c = a.col_idx[k] as usize;
+                if held[r] {
+                    a.values[k] = f64::from(u8::from(c == r));
+                } else if held[c] {
+                    coupling.push((r, c, std::mem::take(&mut a.values[k])));
+                }
+            }
+        }
+        coupling
+    }
+
     /// Takes the prescribed unknowns out of a (rotated) matrix.
     pub fn reduce(&self, a: &CsrMatrix) -> Reduced {
         let free: Vec<usize> = (0..a.nrows).filter(|u| !self.fixed.contains_key(u)).collect();

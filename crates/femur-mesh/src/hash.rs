@@ -56,7 +56,7 @@ mod tests {
             std::hash::Hash::hash(&key, &mut hasher);
             hasher.finish()
         };
-        let mut low = vec![0usize; 1 << 12];
+        let mut low = [0usize; 1 << 12];
         for (i, j) in (-64..64).flat_map(|i| (-64..64).map(move |j| (i, j))) {
             low[hash((-4, i, j)) as usize % low.len()] += 1;
         }

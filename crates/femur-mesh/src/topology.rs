@@ -1,8 +1,8 @@
 //! Boundaries, components and the raising of a mesh's order.
 
+use crate::hash::FastMap;
 use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities};
 use petgraph::unionfind::UnionFind;
-use crate::hash::FastMap;
 
 /// The vertex nodes of a facet, without midside nodes; `u32::MAX` where there are fewer than four.
 pub type FacetVertices = [u32; 4];

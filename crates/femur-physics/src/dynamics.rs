@@ -174,6 +174,11 @@ impl Integrator {
         Ok(Integrator { mesh: mesh.clone(), mass, damping, stiffness, system, constraints, scheme, dt, choice })
     }
 
+    /// The name of the linear solver.
+    pub(crate) fn solver(&self) -> &'static str {
+        self.system.name()
+    }
+
     /// The acceleration that balances a start: `M a = f - C v - K u`, with the prescribed accelerations.
     pub(crate) fn start(&self, u: Vec<f64>, v: Vec<f64>, force: &[f64], held: &Held) -> Result<Motion, SolveError> {
         let (cv, ku) = (apply(&self.damping, &v), apply(&self.stiffness, &u));

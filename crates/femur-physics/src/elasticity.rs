@@ -59,13 +59,12 @@ impl Model {
         Ok(Model { body, conditions, thermal, thermal_channel, setup })
     }
 
-    /// Stiffness of the body alone, and with elastic supports.
-    fn matrices(&self) -> Result<(CsrMatrix, CsrMatrix), PhysicsError> {
+    /// Stiffness of the body with its elastic supports.
+    fn matrix(&self) -> Result<CsrMatrix, PhysicsError> {
         let assembler = self.body.assembler();
-        let body = self.body.stiffness(&assembler)?;
-        let mut whole = body.clone();
-        self.conditions.add_supports(&self.body.mesh, &assembler, &mut whole, self.body.thickness);
-        Ok((body, whole))
+        let mut matrix = self.body.stiffness(&assembler)?;
+        self.conditions.add_supports(&self.body.mesh, &assembler, &mut matrix, self.body.thickness);
+        Ok(matrix)
     }
 
     /// Stress of the response to one channel at 1.
@@ -83,7 +82,6 @@ impl Model {
 struct StaticSimulator {
     model: Model,
     system: System,
-    body: CsrMatrix,
     responses: Vec<(Vec<f64>, Vec<f64>)>,
     log: SolverLog,
 }
@@ -94,7 +92,8 @@ impl Simulator for StaticSimulator {
     }
 
     fn step(&mut self, _step: usize, _state: Option<&State>) -> Result<State, SimError> {
-        let (size, body) = (self.body.nrows, &self.model.body);
+        let body = &self.model.body;
+        let size = body.mesh.num_nodes() * body.mesh.dim;
         let (mut u, mut stress, mut force) =
             (vec![0.0; size], vec![0.0; body.mesh.num_nodes() * body.stress_components()], vec![0.0; size]);
         self.responses.clear();
@@ -113,8 +112,9 @@ impl Simulator for StaticSimulator {
         fields.push(derived::von_mises(&fields[1]));
         if body.output.is_whole() {
             // What the body's surroundings exert on it beside the loads: zero but at supports.
+            // The matrix is made anew: held all along it would add to the memory of the factorisation.
             let mut reaction = vec![0.0; size];
-            self.body.apply(&u, &mut reaction);
+            body.stiffness(&body.assembler())?.apply(&u, &mut reaction);
             let scale = reaction.iter().chain(&force).fold(0.0_f64, |a, v| a.max(v.abs()));
             for (i, (r, f)) in reaction.iter_mut().zip(&force).enumerate() {
                 *r -= f;
@@ -152,20 +152,19 @@ impl Physics for LinearElasticity {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case, mesh.dim, mesh.num_nodes() * mesh.dim)?;
+        solver_choice(case)?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
-        let choice = solver_choice(case, mesh.dim, mesh.num_nodes() * mesh.dim)?;
+        let choice = solver_choice(case)?;
         let model = Model::new(case, mesh)?;
-        let (body, whole) = model.matrices()?;
-        let system = System::new(mesh, whole, model.conditions.constraints.clone(), choice, Solves::Few)?;
+        let system = System::new(mesh, model.matrix()?, model.conditions.constraints.clone(), choice, Solves::Few)?;
         let mut log = SolverLog::default();
-        log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
+        log.notes.insert("solver".into(), system.name().into());
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
-        Ok(Box::new(StaticSimulator { model, system, body, responses: Vec::new(), log }))
+        Ok(Box::new(StaticSimulator { model, system, responses: Vec::new(), log }))
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {

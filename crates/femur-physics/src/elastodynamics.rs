@@ -189,7 +189,7 @@ impl DynamicSimulator {
             ..SolverLog::default()
         };
         energies.record(start, &mut log.series);
-        log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
+        log.notes.insert("solver".into(), integrator.solver().into());
         log.notes.insert("time".into(), format!("{:?}", model.dynamics.scheme));
         let kinds: Vec<&str> = model.body.mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
@@ -241,12 +241,12 @@ impl Physics for Elastodynamics {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case, mesh.dim, mesh.num_nodes() * mesh.dim)?;
+        solver_choice(case)?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
-        let choice = solver_choice(case, mesh.dim, mesh.num_nodes() * mesh.dim)?;
+        let choice = solver_choice(case)?;
         Ok(Box::new(DynamicSimulator::new(Model::new(case, mesh)?, choice)?))
     }
 

@@ -599,12 +599,12 @@ impl Physics for Heat {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        solver_choice(case)?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
-        let choice = solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        let choice = solver_choice(case)?;
         let model = Model::new(case, mesh)?;
         if model.nonlinear {
             return Ok(Box::new(stepping::Simulation::new(model)?));
@@ -621,17 +621,18 @@ impl Physics for Heat {
         }
         let (k, m) = model.matrices(0.0)?;
         let mut log = SolverLog::default();
-        log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
         let Some(time) = model.time else {
             let channels = model.channels(case, mesh.num_nodes());
             let system = System::new(&model.mesh, k, model.constraints(), choice, Solves::Few)?;
+            log.notes.insert("solver".into(), system.name().into());
             return Ok(Box::new(Steady { model, system, channels, responses: Vec::new(), log }));
         };
         let mut matrix = m.clone();
         matrix.values.iter_mut().zip(&k.values).for_each(|(m, k)| *m += time.theta * time.dt() * k);
         let system = System::new(&model.mesh, matrix, model.constraints(), choice, Solves::Many)?;
+        log.notes.insert("solver".into(), system.name().into());
         let temperature = model.initial_values();
         log.newton_iters.push(0);
         log.residual.push(0.0);

@@ -6,8 +6,9 @@ use femur_fem::constraints::{Constraints, Reduced};
 use femur_mesh::Mesh;
 use femur_sim::Load;
 use femur_sim::case::Case;
+use femur_solve::amg::{Amg, AmgOptions, rigid_body_modes};
 use femur_solve::precond::IncompleteCholesky;
-use femur_solve::{CsrMatrix, DirectSolver, KrylovOptions, SolveError, Symmetry, cg};
+use femur_solve::{BsrMatrix, CsrMatrix, DirectSolver, KrylovOptions, LinearOperator, Preconditioner, SolveError, Symmetry, cg};
 use std::collections::BTreeMap;
 
 /// One channel: a load vector and prescribed values at `load.value` 1.
@@ -39,24 +40,22 @@ pub(crate) fn sampled(case: &Case, path: &str) -> bool {
 /// How to solve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SolverChoice {
+    /// By what a factorisation would cost.
+    Auto,
+    /// Multifrontal Cholesky.
     Direct,
+    /// Conjugate gradients with an incomplete Cholesky factorisation.
     Cg,
+    /// Conjugate gradients with algebraic multigrid.
+    Amg,
 }
 
-/// Above this number of unknowns `auto` takes CG in 3D, where a factorisation fills in; in 2D the direct solver always wins.
-const LARGE_3D: usize = 150_000;
-
 /// Reads `[solver] kind`.
-pub(crate) fn solver_choice(case: &Case, dim: usize, size: usize) -> Result<SolverChoice, PhysicsError> {
+pub(crate) fn solver_choice(case: &Case) -> Result<SolverChoice, PhysicsError> {
     let table = case.table("solver");
-    let kind = table.choice_or("kind", &["auto", "direct", "cg"], 0)?;
+    let kind = table.choice_or("kind", &["auto", "direct", "cg", "amg"], 0)?;
     table.finish()?;
-    Ok(match kind {
-        1 => SolverChoice::Direct,
-        2 => SolverChoice::Cg,
-        _ if dim == 3 && size > LARGE_3D => SolverChoice::Cg,
-        _ => SolverChoice::Direct,
-    })
+    Ok([SolverChoice::Auto, SolverChoice::Direct, SolverChoice::Cg, SolverChoice::Amg][kind])
 }
 
 /// How often a matrix will be solved with.
@@ -68,17 +67,34 @@ pub(crate) enum Solves {
     Many,
 }
 
+/// Operations of a factorisation per unknown above which `auto` takes multigrid in 3D, where few solves follow. Measured:
+/// `docs/src/topics/linear-solvers.md`.
+const DEAR: f64 = 6e5;
+/// Unknowns in 3D above which `auto` takes multigrid without asking what a factorisation would cost, where few solves follow.
+const LARGE: usize = 400_000;
+/// Part of the memory at hand that `auto` gives to a factorisation.
+const SHARE: f64 = 0.6;
+/// Relative residual at which iterative solvers stop, and their most iterations.
+const ITERATION: KrylovOptions = KrylovOptions { tolerance: 1e-10, max_iterations: 20_000 };
+
 /// A constrained system, ready to solve.
 pub(crate) struct System {
-    reduced: Reduced,
     constraints: Constraints,
     size: usize,
-    solver: Factor,
+    solver: Solver,
 }
 
-enum Factor {
-    Direct(Box<DirectSolver>),
-    Cg(IncompleteCholesky),
+enum Solver {
+    Direct(Reduced, Box<DirectSolver>),
+    Cg(Reduced, IncompleteCholesky),
+    Amg(Box<Multigrid>),
+}
+
+/// The whole system with its prescribed unknowns emptied.
+struct Multigrid {
+    matrix: BsrMatrix,
+    coupling: Vec<(usize, usize, f64)>,
+    amg: Amg,
 }
 
 impl System {
@@ -91,42 +107,106 @@ impl System {
         solves: Solves,
     ) -> Result<Self, SolveError> {
         constraints.rotate_matrix(&mut matrix);
-        let reduced = constraints.reduce(&matrix);
+        let size = matrix.nrows;
+        let large = mesh.dim == 3 && solves == Solves::Few && size > LARGE;
+        let choice = if choice == SolverChoice::Auto && large { SolverChoice::Amg } else { choice };
         let solver = match choice {
-            SolverChoice::Cg => Factor::Cg(IncompleteCholesky::new(&reduced.matrix)?),
-            SolverChoice::Direct => {
+            SolverChoice::Amg => Solver::Amg(Box::new(Multigrid::new(mesh, matrix, &constraints)?)),
+            SolverChoice::Cg => {
+                let reduced = constraints.reduce(&matrix);
+                let preconditioner = IncompleteCholesky::new(&reduced.matrix)?;
+                Solver::Cg(reduced, preconditioner)
+            }
+            SolverChoice::Auto | SolverChoice::Direct => {
+                let mut reduced = constraints.reduce(&matrix);
                 let groups = NodeGroups::new(mesh, reduced.free.iter().map(|u| u / constraints.components));
                 let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get())?;
                 if solves == Solves::Few {
                     direct = direct.for_few_solves();
                 }
-                direct.factor(&reduced.matrix)?;
-                Factor::Direct(Box::new(direct))
+                let dear = mesh.dim == 3 && solves == Solves::Few && direct.operations() > DEAR * size as f64;
+                let large = memory_at_hand().zip(direct.memory()).is_some_and(|(have, need)| need as f64 > SHARE * have);
+                if choice == SolverChoice::Auto && (dear || large) {
+                    drop(reduced);
+                    Solver::Amg(Box::new(Multigrid::new(mesh, matrix, &constraints)?))
+                } else {
+                    drop(matrix);
+                    direct.factor_owned(std::mem::take(&mut reduced.matrix))?;
+                    Solver::Direct(reduced, Box::new(direct))
+                }
             }
         };
-        Ok(System { reduced, constraints, size: matrix.nrows, solver })
+        Ok(System { constraints, size, solver })
+    }
+
+    /// The name of the solver, as in `[solver] kind`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.solver {
+            Solver::Direct(..) => "direct",
+            Solver::Cg(..) => "cg",
+            Solver::Amg(_) => "amg",
+        }
     }
 
     /// The answer to one load vector and prescribed values, and the relative residual.
     pub(crate) fn solve(&self, vector: &[f64], prescribed: &BTreeMap<usize, f64>) -> Result<(Vec<f64>, f64), SolveError> {
         let mut f = vector.to_vec();
         self.constraints.rotate(&mut f);
-        let mut b = self.reduced.right_hand_side(&f, prescribed);
-        let residual = match &self.solver {
-            Factor::Direct(direct) => direct.solve(&mut b)?.residual(),
-            Factor::Cg(preconditioner) => {
-                let mut x = vec![0.0; b.len()];
-                let options = KrylovOptions { tolerance: 1e-10, max_iterations: 20_000 };
-                let report = cg(&self.reduced.matrix, preconditioner, &b, &mut x, &options);
-                if !report.converged() {
-                    return Err(SolveError::Inaccurate { residual: report.residual() });
+        let (mut u, residual) = match &self.solver {
+            Solver::Direct(reduced, direct) => {
+                let mut b = reduced.right_hand_side(&f, prescribed);
+                let residual = direct.solve(&mut b)?.residual();
+                (reduced.expand(&b, prescribed, self.size), residual)
+            }
+            Solver::Cg(reduced, preconditioner) => {
+                let b = reduced.right_hand_side(&f, prescribed);
+                let (x, residual) = iterate(&reduced.matrix, preconditioner, &b)?;
+                (reduced.expand(&x, prescribed, self.size), residual)
+            }
+            Solver::Amg(multigrid) => {
+                for &(r, c, v) in &multigrid.coupling {
+                    f[r] -= v * prescribed.get(&c).copied().unwrap_or(0.0);
                 }
-                b = x;
-                report.residual()
+                self.constraints.fixed.keys().for_each(|&u| f[u] = 0.0);
+                let (mut x, residual) = iterate(&multigrid.matrix, &multigrid.amg, &f)?;
+                self.constraints.fixed.keys().for_each(|&u| x[u] = 0.0);
+                prescribed.iter().for_each(|(&u, &v)| x[u] = v);
+                (x, residual)
             }
         };
-        let mut u = self.reduced.expand(&b, prescribed, self.size);
         self.constraints.rotate_back(&mut u);
         Ok((u, residual))
     }
+}
+
+impl Multigrid {
+    fn new(mesh: &Mesh, mut matrix: CsrMatrix, constraints: &Constraints) -> Result<Self, SolveError> {
+        let c = constraints.components;
+        let coupling = constraints.eliminate(&mut matrix);
+        let shape = SolveError::Shape { what: "rows, as a multiple of the unknowns of a node", expected: c, got: matrix.nrows };
+        let matrix = BsrMatrix::from_csr(&matrix, c).ok_or(shape)?;
+        let mut options = AmgOptions::default();
+        if c > 1 && c == mesh.dim {
+            let at = |n: usize| std::array::from_fn(|d| mesh.point(n).get(d).copied().unwrap_or(0.0));
+            let points: Vec<[f64; 3]> = (0..mesh.num_nodes()).map(at).collect();
+            options.near_null_space = rigid_body_modes(&points, mesh.dim);
+            options.near_null_space.iter_mut().for_each(|mode| constraints.rotate(mode));
+        }
+        let amg = Amg::from_blocks(&matrix, &options)?;
+        Ok(Multigrid { matrix, coupling, amg })
+    }
+}
+
+/// Conjugate gradients from zero; the answer and its relative residual.
+fn iterate(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64]) -> Result<(Vec<f64>, f64), SolveError> {
+    let mut x = vec![0.0; b.len()];
+    let report = cg(a, m, b, &mut x, &ITERATION);
+    if report.converged() { Ok((x, report.residual())) } else { Err(SolveError::Inaccurate { residual: report.residual() }) }
+}
+
+/// Bytes that the system says a program can still have; `None` where it does not say.
+fn memory_at_hand() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| 1024.0 * kb)
 }

@@ -37,7 +37,7 @@ impl WaveSimulator {
         let unit = format!("{}^{}/{}^2", model.units.length, model.mesh.dim, model.units.time);
         let mut log = SolverLog { newton_iters: vec![0], residual: vec![0.0], series: Energies::series(&unit), ..SolverLog::default() };
         energies.record(start, &mut log.series);
-        log.notes.insert("solver".into(), format!("{choice:?}").to_lowercase());
+        log.notes.insert("solver".into(), integrator.solver().into());
         log.notes.insert("time".into(), format!("{:?}", model.dynamics.scheme));
         Ok(WaveSimulator { model, integrator, motion, force, energies, log })
     }
@@ -84,12 +84,12 @@ impl Physics for Wave {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        solver_choice(case)?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
-        let choice = solver_choice(case, mesh.dim, mesh.num_nodes())?;
+        let choice = solver_choice(case)?;
         Ok(Box::new(WaveSimulator::new(Model::new(case, mesh)?, choice)?))
     }
 

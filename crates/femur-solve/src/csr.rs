@@ -4,7 +4,7 @@ use crate::{LinearOperator, SolveError};
 use rayon::prelude::*;
 
 /// A sparse matrix by rows; columns ascend within a row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CsrMatrix {
     /// Number of rows.
     pub nrows: usize,

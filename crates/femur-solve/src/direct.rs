@@ -126,6 +126,15 @@ impl DirectSolver {
         self.size
     }
 
+    /// Multiplications with additions of a factorisation, where they can be told beforehand; 0 where not.
+    pub fn operations(&self) -> f64 {
+        match &self.method {
+            Method::Cholesky(cholesky) => cholesky.operations(),
+            Method::Mixed(mixed) => mixed.operations(),
+            Method::Ldlt(_) | Method::Lu(_) => 0.0,
+        }
+    }
+
     /// Bytes that a factorisation will take, where they can be told beforehand.
     pub fn memory(&self) -> Option<usize> {
         match &self.method {
@@ -141,6 +150,25 @@ impl DirectSolver {
     /// # Errors
     /// Another pattern, or a pivot that the method cannot take.
     pub fn factor(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
+        self.factor_numbers(a)?;
+        match &mut self.matrix {
+            Some(matrix) => matrix.clone_from(a),
+            None => self.matrix = Some(a.clone()),
+        }
+        Ok(())
+    }
+
+    /// As [`DirectSolver::factor`], keeping the matrix itself and no copy.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn factor_owned(&mut self, a: CsrMatrix) -> Result<(), SolveError> {
+        self.factor_numbers(&a)?;
+        self.matrix = Some(a);
+        Ok(())
+    }
+
+    fn factor_numbers(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
         match &mut self.method {
             Method::Cholesky(cholesky) => cholesky.factor(a)?,
             Method::Mixed(mixed) => mixed.factor(a)?,
@@ -149,10 +177,6 @@ impl DirectSolver {
                 let failed = |_| SolveError::Pivot { kind: "singular", pivot: 0, size: a.nrows };
                 lu.numeric = Some(Lu::try_new_with_symbolic(lu.symbolic.clone(), lu.pattern.matrix(a)?).map_err(failed)?);
             }
-        }
-        match &mut self.matrix {
-            Some(matrix) => matrix.clone_from(a),
-            None => self.matrix = Some(a.clone()),
         }
         Ok(())
     }

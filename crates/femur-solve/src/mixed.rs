@@ -29,6 +29,10 @@ impl Mixed {
         self.single.memory()
     }
 
+    pub(crate) fn operations(&self) -> f64 {
+        self.single.operations()
+    }
+
     pub(crate) fn factor(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
         self.double = OnceLock::new();
         self.scale = a.diagonal().iter().map(|d| if *d > 0.0 && d.is_finite() { 1.0 / d.sqrt() } else { 1.0 }).collect();
