@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("femur-mesh", &[]),
     ("femur-solve", &[]),
+    ("femur-petsc", &[]),
     ("femur-sim", &["femur-mesh"]),
     ("femur-fem", &["femur-mesh", "femur-solve", "femur-sim"]),
     ("femur-physics", &["femur-fem", "femur-solve", "femur-sim", "femur-mesh"]),

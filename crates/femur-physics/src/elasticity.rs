@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod boundary;
 mod kernel;
 pub(crate) mod law;
+pub(crate) mod part;
 pub(crate) mod rigid;
 pub(crate) mod thermal;
 

@@ -6,6 +6,7 @@
 
 mod coefficient;
 mod nonlinear;
+pub(crate) mod part;
 mod stepping;
 
 use crate::elasticity::facet_tags;

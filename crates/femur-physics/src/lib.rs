@@ -9,6 +9,7 @@ pub mod error;
 pub mod heat;
 pub mod hyperelasticity;
 mod linear;
+mod linear_system;
 mod material;
 pub mod modal;
 pub mod navier_stokes;
@@ -17,6 +18,7 @@ mod state_mesh;
 pub mod wave;
 
 pub use error::PhysicsError;
+pub use linear_system::{DISTRIBUTED, Distributed, LinearSystem};
 
 use femur_mesh::{Field, Mesh};
 use femur_sim::case::Case;

@@ -92,6 +92,9 @@ pub enum Verb {
         /// Result: .vtkhdf or .vtu (a transient .vtu gets a .pvd beside it)
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
+        /// Linear solver in place of the case's solver.kind; petsc shares the system out to the ranks of mpirun (feature petsc)
+        #[arg(long, value_name = "KIND")]
+        solver: Option<String>,
     },
     /// Make a dataset: sample the case's ranges and solve each draw
     #[command(after_help = "Example:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50")]

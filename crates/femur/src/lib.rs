@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod context;
 pub mod derive;
+#[cfg(feature = "petsc")]
+mod distributed;
 pub mod export;
 pub mod import;
 pub mod plot;

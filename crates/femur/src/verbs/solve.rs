@@ -6,7 +6,7 @@ use crate::source;
 use crate::verbs::generate::{claim_learning, meta_of, write_options};
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::{TrajectoryId, WriteOptions};
-use femur_sim::case::Checked;
+use femur_sim::case::{Case, CaseFile, Checked};
 use femur_sim::{Observer, SimError, State, Trajectory, rollout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,9 +22,14 @@ impl Observer for UntilInterrupt {
 }
 
 /// Solves the case, writes the result and holds it against the case's `[expect]`.
-pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Context) -> Result<ExitCode> {
+pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, solver: Option<&str>, context: &Context) -> Result<ExitCode> {
     check_extension(output)?;
-    let file = source::case_file(args)?;
+    let mut file = source::case_file(args)?;
+    match solver {
+        Some("petsc") => return over_ranks(&file, mesh, output, context),
+        Some(kind) => file.set(&format!("solver.kind={kind}"))?,
+        None => {}
+    }
     let case = file.nominal()?;
     let physics = source::physics(&case)?;
     let mesh = source::mesh(&case, mesh)?;
@@ -35,10 +40,25 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, context: &Contex
     case.finish()?;
     let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
     let seconds = start.elapsed().as_secs_f64();
-    write(output, &trajectory, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
+    finish(&case, &trajectory, output, seconds, context)
+}
+
+#[cfg(feature = "petsc")]
+fn over_ranks(file: &CaseFile, mesh: Option<&Path>, output: &Path, context: &Context) -> Result<ExitCode> {
+    crate::distributed::solve(file, mesh, output, context)
+}
+
+#[cfg(not(feature = "petsc"))]
+fn over_ranks(_: &CaseFile, _: Option<&Path>, _: &Path, _: &Context) -> Result<ExitCode> {
+    bail!("this femur was built without PETSc\n  hint: install PETSc and MPI, then cargo build --release -p femur --features petsc")
+}
+
+/// What a solved case leaves to do: the file, the summary, the lines of `[expect]`.
+pub(crate) fn finish(case: &Case, trajectory: &Trajectory, output: &Path, seconds: f64, context: &Context) -> Result<ExitCode> {
+    write(output, trajectory, &meta_of(case, TrajectoryId::single(), seconds), &write_options(case), context)?;
     context.say(format!("solved {} nodes, {} step(s) in {seconds:.2} s", trajectory.setup.mesh.num_nodes(), trajectory.states.len()));
-    let checked: Vec<Checked> = case.expectations()?.iter().map(|e| e.check(&trajectory)).collect();
-    print_summary(&trajectory, output, seconds, &checked, context);
+    let checked: Vec<Checked> = case.expectations()?.iter().map(|e| e.check(trajectory)).collect();
+    print_summary(trajectory, output, seconds, &checked, context);
     report(&checked, context)
 }
 
