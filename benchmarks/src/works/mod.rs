@@ -1,5 +1,6 @@
 //! The works, one file each: what is timed, on what sizes, against whom.
 
+mod amg;
 mod assembly;
 mod direct;
 mod many_cases;
@@ -23,6 +24,7 @@ pub struct Work {
 pub static WORKS: &[Work] = &[
     Work { name: "assembly", run: assembly::run },
     Work { name: "direct", run: direct::run },
+    Work { name: "amg", run: amg::run },
     Work { name: "whole-program", run: whole_program::run },
     Work { name: "many-cases", run: many_cases::run },
     Work { name: "navier-stokes", run: navier_stokes::run },
