@@ -58,7 +58,8 @@ mod tests {
         };
         let mut low = [0usize; 1 << 12];
         for (i, j) in (-64..64).flat_map(|i| (-64..64).map(move |j| (i, j))) {
-            low[hash((-4, i, j)) as usize % low.len()] += 1;
+            let bucket = hash((-4, i, j)) as usize % low.len();
+            low[bucket] += 1;
         }
         assert!(low.iter().all(|&n| n < 24), "16,384 keys in 4,096 buckets: at most {:?}", low.iter().max());
     }
