@@ -38,7 +38,8 @@ pub enum Cycle {
 /// The numbers in which a hierarchy is stored and applied; it is always set up in double precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// 32 bits: half the memory traffic. Enough while the condition number of the matrix, its diagonal scaled to 1, is below some 1e7.
+    /// 32 bits: half the memory traffic. Entries are rounded to 1e-7 of the scaled diagonal, which matters only where that exceeds the
+    /// smallest eigenvalues.
     Single,
     /// 64 bits.
     Double,

@@ -15,6 +15,7 @@ fn minres_run(run: &mut Run<'_>, x: &mut [f64], r: &mut [f64]) -> End {
     let zeros = || vec![0.0; n];
     // The Lanczos vectors before preconditioning (v) and after (z), and directions of the answer (w).
     let (mut v_old, mut v, mut z, mut w_older, mut w_old, mut next) = (zeros(), r.to_vec(), zeros(), zeros(), zeros(), zeros());
+    let mut direction = zeros();
     run.m.apply(&v, &mut z);
     let square = dot(&v, &z);
     if !(square > 0.0 && square.is_finite()) {
@@ -35,7 +36,7 @@ fn minres_run(run: &mut Run<'_>, x: &mut [f64], r: &mut [f64]) -> End {
         axpy(-alpha / beta, &v, &mut next);
         std::mem::swap(&mut v_old, &mut v);
         std::mem::swap(&mut v, &mut next);
-        let direction = z.clone();
+        direction.copy_from_slice(&z);
         run.m.apply(&v, &mut z);
         let square = dot(&v, &z);
         if !(square >= 0.0 && square.is_finite()) {
