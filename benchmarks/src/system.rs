@@ -114,11 +114,11 @@ impl System {
         Ok(json!({"folder": folder, "block": self.block}))
     }
 
-    /// What solutions are compared by: `b . x`, and the 2-norm of x. An error where the residual is larger than `tolerance`.
+    /// What solutions are compared by: `b . x`, and the 2-norm of x; and the relative residual.
     ///
     /// # Errors
-    /// The solution is not one.
-    pub fn answer(&self, x: &[f64], tolerance: f64) -> Result<BTreeMap<String, f64>> {
+    /// The residual is larger than `tolerance`.
+    pub fn answer(&self, x: &[f64], tolerance: f64) -> Result<(BTreeMap<String, f64>, f64)> {
         let mut residual = vec![0.0; x.len()];
         self.matrix.apply(x, &mut residual);
         residual.iter_mut().zip(&self.rhs).for_each(|(r, b)| *r -= b);
@@ -127,7 +127,7 @@ impl System {
             bail!("the relative residual is {relative:.1e}");
         }
         let work = self.rhs.iter().zip(x).map(|(b, x)| b * x).sum();
-        Ok(BTreeMap::from([("work".to_string(), work), ("norm".to_string(), norm(x))]))
+        Ok((BTreeMap::from([("work".to_string(), work), ("norm".to_string(), norm(x))]), relative))
     }
 }
 

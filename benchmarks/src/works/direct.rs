@@ -11,6 +11,7 @@ use femur_mesh::generate::{box_, rectangle};
 use femur_mesh::{CellKind, Mesh};
 use femur_solve::{DirectSolver, Groups, Symmetry};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const PEERS: &[Peer] = &[
     Peer { name: "cholmod", program: "direct_cholmod.c", runtime: Runtime::C(&["cholmod", "m"]) },
@@ -65,7 +66,8 @@ fn ours(system: &System) -> Runner<'_> {
         let (solve, report) = timed(|| solver.solve(&mut x));
         report?;
         let detail = [("analyse_s", analyse), ("factor_s", factor), ("solve_s", solve)];
-        let mut sample = Sample { answer: system.answer(&x, 1e-9)?, ..Sample::default() };
+        let (answer, residual) = system.answer(&x, 1e-8)?;
+        let mut sample = Sample { answer, detail: BTreeMap::from([("residual".to_string(), residual)]), ..Sample::default() };
         for (name, part) in detail {
             sample.seconds.wall += part.wall;
             sample.seconds.cpu += part.cpu;

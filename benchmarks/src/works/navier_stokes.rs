@@ -19,7 +19,7 @@ use std::sync::Arc;
 const PEERS: &[Peer] = &[Peer { name: "ngsolve", program: "flow_ngsolve.py", runtime: Runtime::Venv("bench-ngsolve") }];
 
 /// Density 1, viscosity 0.001, mean inflow 1: Reynolds number 100, the flow of DFG benchmark 2D-2 (Schaefer and Turek 1996) from rest.
-const STEP: f64 = 0.0005;
+const STEP: f64 = 0.0002;
 const BOUNDARIES: [&str; 4] = ["inflow", "walls", "cylinder", "outflow"];
 
 fn case(options: &Options, steps: usize, substeps: usize) -> Result<Case> {
