@@ -89,7 +89,7 @@ impl Members {
 }
 
 /// Neighbours of each group, itself left out: starts and numbers.
-fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> (Vec<usize>, Vec<u32>) {
+fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> Lists {
     let mut seen = vec![u32::MAX; members.len()];
     let (mut ptr, mut idx) = (Vec::with_capacity(members.len() + 1), Vec::new());
     ptr.push(0);
@@ -120,8 +120,11 @@ fn dissection(graph: &Graph<'_>) -> Option<Vec<u32>> {
     Some(order.into_iter().map(|g| g as u32).collect())
 }
 
+/// Lists of numbers: starts, and the numbers one list after the other.
+type Lists = (Vec<usize>, Vec<u32>);
+
 /// Elimination tree (Liu 1990), numbered again in postorder: old group of each number, neighbours and parents in the new numbers.
-fn postordered(graph: &Graph<'_>, order: &[u32]) -> (Vec<u32>, (Vec<usize>, Vec<u32>), Vec<usize>) {
+fn postordered(graph: &Graph<'_>, order: &[u32]) -> (Vec<u32>, Lists, Vec<usize>) {
     let n = order.len();
     let mut new = vec![0u32; n];
     order.iter().enumerate().for_each(|(i, &g)| new[g as usize] = i as u32);
