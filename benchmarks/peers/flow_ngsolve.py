@@ -23,7 +23,7 @@ tau, height = job["step"], job["height"]
 velocity, pressure = ng.VectorH1(mesh, order=2, dirichlet="inflow|walls|cylinder"), ng.H1(mesh, order=1)
 space = velocity * pressure
 (u, p), (v, q) = space.TnT()
-stokes = (job["viscosity"] * ng.InnerProduct(ng.Grad(u), ng.Grad(v)) - ng.div(u) * q - ng.div(v) * p) * ng.dx
+stokes = (job["viscosity"] * ng.InnerProduct(ng.Grad(u), ng.Grad(v)) - ng.div(u) * q - ng.div(v) * p - 1e-10 * p * q) * ng.dx
 ng.SetNumThreads(job["threads"])
 
 
