@@ -201,17 +201,19 @@ impl DirectSolver {
         }
         let matrix = self.matrix.as_ref().ok_or(SolveError::NotFactored)?;
         let rhs = b.to_vec();
-        if let Method::Mixed(mixed) = &self.method
-            && let Some(report) = mixed.solve(matrix, b)?
-        {
-            return Ok(report);
-        } else if !matches!(self.method, Method::Mixed(_)) {
-            self.apply_inverse(b, count)?;
-        }
+        let iterations = match &self.method {
+            Method::Mixed(mixed) => mixed.solve(matrix, b)?,
+            _ => {
+                self.apply_inverse(b, count)?;
+                0
+            }
+        };
         let mut residual = vec![0.0; rhs.len()];
         let before = defect(matrix, b, &rhs, &mut residual);
-        let mut report = SolveReport { iterations: 0, residuals: vec![before], reason: StopReason::Converged };
-        if before.is_nan() || before > REFINED {
+        let mut report = SolveReport { iterations, residuals: vec![before], reason: StopReason::Converged };
+        // An answer in mixed precision was iterated as far as rounding lets it.
+        let refined_already = matches!(self.method, Method::Mixed(_));
+        if !refined_already && (before.is_nan() || before > REFINED) {
             self.apply_inverse(&mut residual, count)?;
             let refined: Vec<f64> = b.iter().zip(&residual).map(|(x, d)| x + d).collect();
             let after = defect(matrix, &refined, &rhs, &mut residual);
