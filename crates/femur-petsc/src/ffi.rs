@@ -1,7 +1,5 @@
 //! The calls of PETSc and MPI that are used, as in the headers of PETSc 3.18 (real numbers of 64 bits, indices of 32).
 
-#![allow(non_camel_case_types, non_snake_case)]
-
 use std::ffi::{c_char, c_int, c_void};
 
 pub(crate) type Code = c_int;

@@ -14,6 +14,7 @@ pub mod multifrontal;
 pub mod newton;
 pub mod operator;
 pub mod precond;
+mod real;
 pub mod report;
 mod simd;
 
@@ -26,6 +27,7 @@ pub use krylov::{KrylovOptions, bicgstab, cg, fgmres, gmres, minres};
 pub use multifrontal::{Groups, MultifrontalCholesky, MultifrontalLu};
 pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};
 pub use operator::{DifferentiableOperator, LinearOperator, Preconditioner};
+pub use real::Real;
 pub use report::{SolveError, SolveReport, StopReason};
 
 #[cfg(test)]

@@ -1,43 +1,8 @@
 //! Sparse rows of small rectangular blocks, in single or double precision: the storage of every level.
 
+use crate::real::Real;
 use crate::{BsrMatrix, CsrMatrix};
 use rayon::prelude::*;
-
-/// The numbers a hierarchy is kept in.
-pub(super) trait Real:
-    Copy
-    + Send
-    + Sync
-    + Default
-    + PartialOrd
-    + std::ops::Add<Output = Self>
-    + std::ops::Sub<Output = Self>
-    + std::ops::Mul<Output = Self>
-    + std::ops::AddAssign
-    + std::ops::SubAssign
-    + 'static
-{
-    fn of(v: f64) -> Self;
-    fn f64(self) -> f64;
-}
-
-impl Real for f32 {
-    fn of(v: f64) -> Self {
-        v as f32
-    }
-    fn f64(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Real for f64 {
-    fn of(v: f64) -> Self {
-        v
-    }
-    fn f64(self) -> f64 {
-        self
-    }
-}
 
 /// Most rows or columns of a block.
 pub(super) const MAX_BLOCK: usize = 16;

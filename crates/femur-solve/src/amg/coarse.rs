@@ -1,7 +1,9 @@
 //! The solver of the coarsest level.
 
-use super::blocks::{Blocks, Real};
+use super::blocks::Blocks;
 use super::smoother::Chebyshev;
+use crate::krylov::vector::lanes;
+use crate::real::Real;
 
 /// What solves on the coarsest level.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ impl<T: Real> Coarse<T> {
     pub(super) fn solve(&self, r: &mut [T], x: &mut [T], d: &mut Vec<T>, e: &mut Vec<T>) {
         match self {
             Coarse::Dense(dense) => {
-                let mut v: Vec<f64> = r.iter().map(|v| v.f64()).collect();
+                let mut v: Vec<f64> = r.iter().map(|v| v.wide()).collect();
                 dense.solve(&mut v);
                 x.iter_mut().zip(&v).for_each(|(x, v)| *x = T::of(*v));
             }
@@ -58,9 +60,9 @@ impl Dense {
             let row = &mut row[..n];
             for j in 0..i {
                 let other = &above[j * n..][..j];
-                row[j] = (row[j] - product(&row[..j], other)) * inverse[j];
+                row[j] = (row[j] - lanes(&row[..j], other)) * inverse[j];
             }
-            let pivot = row[i] - product(&row[..i], &row[..i]);
+            let pivot = row[i] - lanes(&row[..i], &row[..i]);
             if pivot > TINY * row[i] {
                 row[i] = pivot.sqrt();
                 inverse[i] = 1.0 / row[i];
@@ -75,7 +77,7 @@ impl Dense {
         let n = self.n;
         for i in 0..n {
             let row = &self.factor[i * n..][..i];
-            x[i] = (x[i] - product(row, &x[..i])) * self.inverse[i];
+            x[i] = (x[i] - lanes(row, &x[..i])) * self.inverse[i];
         }
         for i in (0..n).rev() {
             x[i] *= self.inverse[i];
@@ -83,17 +85,4 @@ impl Dense {
             x[..i].iter_mut().zip(row).for_each(|(x, l)| *x -= l * xi);
         }
     }
-}
-
-/// A sum in eight lanes, which the compiler keeps in vector registers.
-fn product(a: &[f64], b: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
-    let (ca, cb) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = ca.remainder().iter().zip(cb.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in ca.zip(cb) {
-        for k in 0..8 {
-            lanes[k] += a[k] * b[k];
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
 }

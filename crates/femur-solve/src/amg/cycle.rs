@@ -1,9 +1,10 @@
 //! The hierarchy of levels and the multigrid cycle through it.
 
 use super::Cycle;
-use super::blocks::{Blocks, Real};
+use super::blocks::Blocks;
 use super::coarse::Coarse;
 use super::smoother::Chebyshev;
+use crate::real::Real;
 
 /// A level above the coarsest.
 #[derive(Debug)]

@@ -19,8 +19,9 @@ mod smoother;
 pub use grouped::GroupedAmg;
 pub use modes::rigid_body_modes;
 
+use crate::real::Real;
 use crate::{BsrMatrix, CsrMatrix, Preconditioner, SolveError};
-use blocks::{MAX_BLOCK, Real, Square};
+use blocks::{MAX_BLOCK, Square};
 use cycle::{Hierarchy, Vectors};
 use rayon::prelude::*;
 use scale::Scaling;

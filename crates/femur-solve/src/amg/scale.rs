@@ -1,7 +1,8 @@
 //! Symmetric scaling to identity blocks on the diagonal: block Jacobi without a diagonal to carry through the cycle.
 
-use super::blocks::{Blocks, CHUNK, MAX_BLOCK, Real, Square, with_sizes};
+use super::blocks::{Blocks, CHUNK, MAX_BLOCK, Square, with_sizes};
 use crate::SolveError;
+use crate::real::Real;
 use rayon::prelude::*;
 
 /// Pivots below this part of their diagonal entry count as zero.
@@ -162,7 +163,7 @@ impl Scaling {
                 for ((z, x), inverse) in z.chunks_exact_mut(b).zip(x.chunks_exact(b)).zip(inverse.chunks_exact(b * b)) {
                     for p in 0..b {
                         let mut sum = 0.0;
-                        (p..b).for_each(|q| sum += inverse[q * b + p] * x[q].f64());
+                        (p..b).for_each(|q| sum += inverse[q * b + p] * x[q].wide());
                         z[p] = size * sum;
                     }
                 }

@@ -1,7 +1,7 @@
 //! Setting up the levels, from the finest down.
 
 use super::aggregate::{Graph, aggregate};
-use super::blocks::{Blocks, Real};
+use super::blocks::Blocks;
 use super::coarse::{Coarse, Dense};
 use super::cycle::{Hierarchy, Level};
 use super::prolong::Tentative;
@@ -10,6 +10,7 @@ use super::scale::Scaling;
 use super::smoother::{Chebyshev, largest_eigenvalue};
 use super::{AmgOptions, LevelSize};
 use crate::SolveError;
+use crate::real::Real;
 use rayon::prelude::*;
 
 /// Most levels; reached only where nothing coarsens.

@@ -1,7 +1,8 @@
 //! Chebyshev smoothing and the estimate of the largest eigenvalue that it needs.
 
-use super::blocks::{Blocks, Real};
+use super::blocks::Blocks;
 use crate::dense::symmetric_eigen;
+use crate::real::Real;
 use rayon::prelude::*;
 
 /// Steps of the Lanczos process.
@@ -19,7 +20,7 @@ pub(super) fn largest_eigenvalue<T: Real>(a: &Blocks<T>) -> f64 {
     let mut previous = 0.0;
     for _ in 0..STEPS.min(n) {
         let scale = T::of(1.0 / beta);
-        v.iter_mut().for_each(|v| *v = *v * scale);
+        v.iter_mut().for_each(|v| *v *= scale);
         a.multiply(&v, &mut w, false);
         let alpha = dot(&v, &w);
         let (ta, tb) = (T::of(alpha), T::of(previous));
@@ -56,7 +57,7 @@ fn start(i: usize) -> f64 {
 /// A sum of products by fixed chunks.
 fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
     const PART: usize = 8192;
-    let part = |(a, b): (&[T], &[T])| a.iter().zip(b).map(|(a, b)| a.f64() * b.f64()).sum::<f64>();
+    let part = |(a, b): (&[T], &[T])| a.iter().zip(b).map(|(a, b)| a.wide() * b.wide()).sum::<f64>();
     let parts: Vec<f64> = a.par_chunks(PART).zip(b.par_chunks(PART)).map(part).collect();
     parts.iter().sum()
 }

@@ -18,7 +18,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A sum in eight lanes, which the compiler keeps in vector registers.
-fn lanes(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn lanes(a: &[f64], b: &[f64]) -> f64 {
     let mut sum = [0.0; 8];
     let (ca, cb) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f64 = ca.remainder().iter().zip(cb.remainder()).map(|(a, b)| a * b).sum();

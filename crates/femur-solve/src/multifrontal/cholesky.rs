@@ -6,13 +6,13 @@
 
 use super::tree::{Supernode, Tree};
 use super::{FactorSize, Groups};
+use crate::real::Real;
 use crate::{CsrMatrix, SolveError};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{LltError, cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::traits::RealField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
@@ -22,38 +22,6 @@ const NONE: u32 = u32::MAX;
 const BLOCK: usize = 128;
 /// Operations below which a subtree or a front is not worth another thread.
 const WORTH: f64 = 2e6;
-
-/// Numbers of a factor: `f64` or `f32`.
-pub trait Real: RealField + Copy + Default + Send + Sync {
-    /// Rounded to this type.
-    fn of(v: f64) -> Self;
-    /// In double precision.
-    fn wide(self) -> f64;
-}
-
-impl Real for f64 {
-    #[inline(always)]
-    fn of(v: f64) -> Self {
-        v
-    }
-
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
-}
-
-impl Real for f32 {
-    #[inline(always)]
-    fn of(v: f64) -> Self {
-        v as f32
-    }
-
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
 
 /// `L L^T` of a matrix: analyse a pattern once, factor as often as values change, solve as often as wanted.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use crate::{CsrMatrix, LinearOperator, SolveError, SolveReport, StopReason};
 use front::{Factors, factor_front};
 use tree::Tree;
 
-pub use cholesky::{MultifrontalCholesky, Real};
+pub use cholesky::MultifrontalCholesky;
 
 /// Which unknowns belong together (those of a node, say), and where they are: orderings look at the graph of groups.
 #[derive(Debug, Clone, Copy)]

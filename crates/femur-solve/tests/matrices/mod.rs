@@ -1,4 +1,5 @@
 //! Matrices for tests, assembled here from scratch.
+// Shared by the tests of the library and of the solvers, each of which takes a part.
 #![allow(dead_code)]
 
 use femur_solve::{BsrMatrix, CsrMatrix};
