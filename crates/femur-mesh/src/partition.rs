@@ -1,6 +1,7 @@
 //! Nodes shared out to ranks, and the part of a mesh that a rank needs to assemble its own rows.
 
-use crate::{CellBlock, FacetId, Mesh, MeshError, TagEntities, Tags};
+use crate::reorder::mapped;
+use crate::{CellBlock, Mesh, MeshError};
 
 /// The owner of every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,9 @@ impl Partition {
         let mut new_node = vec![u32::MAX; mesh.num_nodes()];
         nodes.iter().enumerate().for_each(|(new, &old)| new_node[old as usize] = new as u32);
         let points = nodes.iter().flat_map(|&n| mesh.point(n as usize).to_vec()).collect();
-        let mesh = Mesh::new(mesh.dim, points, kept_blocks(mesh, &new_cell, &new_node), kept_tags(mesh, &new_cell, &new_node))?;
+        let there = |n: u32| Some(n).filter(|&n| n != u32::MAX);
+        let tags = mapped(&mesh.tags, |n| there(new_node[n as usize]), |c| there(new_cell[c as usize]));
+        let mesh = Mesh::new(mesh.dim, points, kept_blocks(mesh, &new_cell, &new_node), tags)?;
         Ok(Part { mesh, owned, nodes })
     }
 }
@@ -113,23 +116,6 @@ fn kept_blocks(mesh: &Mesh, new_cell: &[u32], new_node: &[u32]) -> Vec<CellBlock
         }
     }
     blocks
-}
-
-fn kept_tags(mesh: &Mesh, new_cell: &[u32], new_node: &[u32]) -> Tags {
-    let there = |&n: &u32| n != u32::MAX;
-    let mut tags = Tags::default();
-    for tag in mesh.tags.iter() {
-        let entities = match &tag.entities {
-            TagEntities::Nodes(v) => TagEntities::Nodes(v.iter().map(|&n| new_node[n as usize]).filter(there).collect()),
-            TagEntities::Cells(v) => TagEntities::Cells(v.iter().map(|&c| new_cell[c as usize]).filter(there).collect()),
-            TagEntities::Facets(v) => {
-                let here = |f: &FacetId| Some(FacetId { cell: new_cell[f.cell as usize], ..*f }).filter(|f| f.cell != u32::MAX);
-                TagEntities::Facets(v.iter().filter_map(here).collect())
-            }
-        };
-        tags.insert(&tag.name, tag.gmsh_tag, entities);
-    }
-    tags
 }
 
 #[cfg(test)]

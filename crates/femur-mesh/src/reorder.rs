@@ -99,7 +99,7 @@ impl Mesh {
             .iter()
             .map(|b| CellBlock { kind: b.kind, connectivity: b.connectivity.iter().map(|&n| new[n as usize]).collect() })
             .collect();
-        let tags = mapped(&self.tags, |n| new[n as usize], |c| c);
+        let tags = mapped(&self.tags, |n| Some(new[n as usize]), Some);
         Mesh::new(self.dim, points, blocks, tags)
     }
 
@@ -115,7 +115,7 @@ impl Mesh {
             order.extend(local.iter().map(|c| first + c));
         }
         let new = inverse(&order, self.num_cells(), "cell")?;
-        let tags = mapped(&self.tags, |n| n, |c| new[c as usize]);
+        let tags = mapped(&self.tags, Some, |c| Some(new[c as usize]));
         Ok((Mesh::new(self.dim, self.points.clone(), blocks, tags)?, order))
     }
 }
@@ -134,13 +134,17 @@ fn inverse(order: &[u32], count: usize, what: &str) -> Result<Vec<u32>, MeshErro
     Ok(new)
 }
 
-fn mapped(tags: &Tags, node: impl Fn(u32) -> u32, cell: impl Fn(u32) -> u32) -> Tags {
+/// Tags whose members have other numbers, or none where they are gone.
+pub(crate) fn mapped(tags: &Tags, node: impl Fn(u32) -> Option<u32>, cell: impl Fn(u32) -> Option<u32>) -> Tags {
     let mut out = Tags::default();
     for tag in tags.iter() {
         let entities = match &tag.entities {
-            TagEntities::Nodes(v) => TagEntities::Nodes(v.iter().map(|&n| node(n)).collect()),
-            TagEntities::Cells(v) => TagEntities::Cells(v.iter().map(|&c| cell(c)).collect()),
-            TagEntities::Facets(v) => TagEntities::Facets(v.iter().map(|f| FacetId { cell: cell(f.cell), local: f.local }).collect()),
+            TagEntities::Nodes(v) => TagEntities::Nodes(v.iter().filter_map(|&n| node(n)).collect()),
+            TagEntities::Cells(v) => TagEntities::Cells(v.iter().filter_map(|&c| cell(c)).collect()),
+            TagEntities::Facets(v) => {
+                let facet = |f: &FacetId| cell(f.cell).map(|cell| FacetId { cell, local: f.local });
+                TagEntities::Facets(v.iter().filter_map(facet).collect())
+            }
         };
         out.insert(&tag.name, tag.gmsh_tag, entities);
     }
