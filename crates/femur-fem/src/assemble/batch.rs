@@ -16,16 +16,16 @@ pub(super) fn worse(a: Worst, b: Worst) -> Worst {
 }
 
 /// A tabulation in arrays of fixed size.
-pub(super) struct Points<const N: usize, const D: usize> {
-    pub(super) weights: Vec<f64>,
+struct Points<const N: usize, const D: usize> {
+    weights: Vec<f64>,
     /// Their sum.
-    pub(super) measure: f64,
-    pub(super) values: Vec<[f64; N]>,
-    pub(super) gradients: Vec<[[f64; D]; N]>,
+    measure: f64,
+    values: Vec<[f64; N]>,
+    gradients: Vec<[[f64; D]; N]>,
 }
 
 impl<const N: usize, const D: usize> Points<N, D> {
-    pub(super) fn new(table: &Tabulation) -> Self {
+    fn new(table: &Tabulation) -> Self {
         Points {
             weights: table.rule.weights.clone(),
             measure: table.rule.weights.iter().sum(),
@@ -113,22 +113,22 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
 }
 
 /// Cells side by side.
-pub(super) struct Batch<const N: usize, const D: usize> {
+struct Batch<const N: usize, const D: usize> {
     /// Coordinates of their nodes.
-    pub(super) x: [[Lanes; D]; N],
+    x: [[Lanes; D]; N],
     /// Their global numbers.
-    pub(super) cells: [usize; LANES],
+    cells: [usize; LANES],
 }
 
 /// Values of the cells' nodes, from those of the chunk's nodes.
 #[inline(always)]
-pub(super) fn gather<const N: usize, const C: usize>(values: &[[f64; C]], chunk: &Chunk, index: &[usize; LANES]) -> [[Lanes; C]; N] {
-    let mut out = [[Lanes::ZERO; C]; N];
+fn gather<const N: usize, const D: usize>(values: &[[f64; D]], chunk: &Chunk, index: &[usize; LANES]) -> [[Lanes; D]; N] {
+    let mut out = [[Lanes::ZERO; D]; N];
     for l in 0..LANES {
         let row = &chunk.local[index[l] * N..(index[l] + 1) * N];
         for a in 0..N {
             let value = &values[row[a] as usize];
-            for d in 0..C {
+            for d in 0..D {
                 out[a][d].0[l] = value[d];
             }
         }
@@ -138,7 +138,7 @@ pub(super) fn gather<const N: usize, const C: usize>(values: &[[f64; C]], chunk:
 
 /// Gradients in space and determinant at one point.
 #[inline(always)]
-pub(super) fn gradients<A: Arithmetic, const N: usize, const D: usize>(
+fn gradients<A: Arithmetic, const N: usize, const D: usize>(
     x: &[[Lanes; D]; N],
     reference: &[[f64; D]; N],
     out: &mut [[Lanes; D]; N],

@@ -22,7 +22,6 @@ use forms::{Diffusion, Elasticity, Kernel, Mass};
 use plan::{Chunk, Plan};
 use rayon::prelude::*;
 use scatter::{Kept, Places, Sums, Target};
-use std::sync::Arc;
 
 /// A cell whose Jacobian determinant is not positive.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -39,30 +38,17 @@ pub struct InvertedCell {
 pub struct Assembler {
     components: usize,
     num_nodes: usize,
-    plan: Arc<Plan>,
+    plan: Plan,
     tables: Vec<(CellKind, Tabulation)>,
 }
 
 impl Assembler {
     /// Finds the pattern; `extra_degree` raises the quadrature (mass terms, coefficients that vary in space).
     pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
-        let mut assembler =
-            Assembler { components, num_nodes: mesh.num_nodes(), plan: Arc::new(Plan::new(mesh, components)), tables: Vec::new() };
-        assembler.tabulate(mesh, extra_degree);
-        assembler
-    }
-
-    /// The same pattern with other quadrature.
-    pub fn with_degree(&self, mesh: &Mesh, extra_degree: usize) -> Self {
-        let mut assembler = self.clone();
-        assembler.tabulate(mesh, extra_degree);
-        assembler
-    }
-
-    fn tabulate(&mut self, mesh: &Mesh, extra_degree: usize) {
         let mut kinds: Vec<CellKind> = mesh.blocks.iter().map(|b| b.kind).collect();
         kinds.dedup();
-        self.tables = kinds.into_iter().map(|k| (k, Tabulation::new(k, Quadrature::new(k, stiffness_degree(k) + extra_degree)))).collect();
+        let tables = kinds.into_iter().map(|k| (k, Tabulation::new(k, Quadrature::new(k, stiffness_degree(k) + extra_degree)))).collect();
+        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh, components), tables }
     }
 
     /// Number of unknowns.
