@@ -14,6 +14,7 @@ use crate::linear::{Channel, Solves, System, solver_choice};
 use crate::{Physics, PhysicsError};
 use body::Body;
 use boundary::Conditions;
+use femur_fem::Assembler;
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
 use femur_sim::{Coordinates, LearningTask, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update, derived};
@@ -61,10 +62,9 @@ impl Model {
     }
 
     /// Stiffness of the body with its elastic supports.
-    fn matrix(&self) -> Result<CsrMatrix, PhysicsError> {
-        let assembler = self.body.assembler();
-        let mut matrix = self.body.stiffness(&assembler)?;
-        self.conditions.add_supports(&self.body.mesh, &assembler, &mut matrix, self.body.thickness);
+    fn matrix(&self, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
+        let mut matrix = self.body.stiffness(assembler)?;
+        self.conditions.add_supports(&self.body.mesh, assembler, &mut matrix, self.body.thickness);
         Ok(matrix)
     }
 
@@ -82,6 +82,7 @@ impl Model {
 /// Finite-element solver of one static case.
 struct StaticSimulator {
     model: Model,
+    assembler: Assembler,
     system: System,
     responses: Vec<(Vec<f64>, Vec<f64>)>,
     log: SolverLog,
@@ -115,7 +116,7 @@ impl Simulator for StaticSimulator {
             // What the body's surroundings exert on it beside the loads: zero but at supports.
             // The matrix is made anew: held all along it would add to the memory of the factorisation.
             let mut reaction = vec![0.0; size];
-            body.stiffness(&body.assembler())?.apply(&u, &mut reaction);
+            body.stiffness(&self.assembler)?.apply(&u, &mut reaction);
             let scale = reaction.iter().chain(&force).fold(0.0_f64, |a, v| a.max(v.abs()));
             for (i, (r, f)) in reaction.iter_mut().zip(&force).enumerate() {
                 *r -= f;
@@ -160,12 +161,13 @@ impl Physics for LinearElasticity {
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case)?;
         let model = Model::new(case, mesh)?;
-        let system = System::new(mesh, model.matrix()?, model.conditions.constraints.clone(), choice, Solves::Few)?;
+        let assembler = model.body.assembler();
+        let system = System::new(mesh, model.matrix(&assembler)?, model.conditions.constraints.clone(), choice, Solves::Few)?;
         let mut log = SolverLog::default();
         log.notes.insert("solver".into(), system.name().into());
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
-        Ok(Box::new(StaticSimulator { model, system, responses: Vec::new(), log }))
+        Ok(Box::new(StaticSimulator { model, assembler, system, responses: Vec::new(), log }))
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {
