@@ -5,7 +5,7 @@ use crate::linear::{SolverChoice, Solves, System};
 use femur_fem::Constraints;
 use femur_mesh::Mesh;
 use femur_sim::Series;
-use femur_sim::case::{Case, TimeGrid};
+use femur_sim::case::{Case, Expr, TimeGrid};
 use femur_solve::{CsrMatrix, LinearOperator, SolveError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ pub(crate) type Held = BTreeMap<usize, f64>;
 /// Parameters of the integrator. With `alpha_m = alpha_f = 0` it is Newmark's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Scheme {
-    alpha_m: f64,
-    alpha_f: f64,
-    beta: f64,
-    gamma: f64,
+    pub(crate) alpha_m: f64,
+    pub(crate) alpha_f: f64,
+    pub(crate) beta: f64,
+    pub(crate) gamma: f64,
 }
 
 impl Scheme {
@@ -99,21 +99,24 @@ pub(crate) struct Motion {
 }
 
 /// The sum of `factor * values`.
-fn combine(terms: &[(f64, &[f64])]) -> Vec<f64> {
+pub(crate) fn combine(terms: &[(f64, &[f64])]) -> Vec<f64> {
     (0..terms[0].1.len()).map(|i| terms.iter().map(|(f, v)| f * v[i]).sum()).collect()
 }
 
-fn apply(matrix: &CsrMatrix, x: &[f64]) -> Vec<f64> {
+pub(crate) fn apply(matrix: &CsrMatrix, x: &[f64]) -> Vec<f64> {
     let mut y = vec![0.0; x.len()];
     matrix.apply(x, &mut y);
     y
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Energies over time, in the order of [`Energies::series`].
+/// Names of the energies over time.
+pub(crate) const ENERGIES: [&str; 4] = ["kinetic_energy", "strain_energy", "external_work", "dissipated_energy"];
+
+/// Energies over time, in the order of [`ENERGIES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Energies {
     /// `v M v / 2`.
@@ -129,13 +132,17 @@ pub(crate) struct Energies {
 impl Energies {
     /// Empty series.
     pub(crate) fn series(unit: &str) -> Vec<Series> {
-        let names = ["kinetic_energy", "strain_energy", "external_work", "dissipated_energy"];
-        names.iter().map(|n| Series { name: (*n).into(), unit: unit.into(), times: Vec::new(), values: Vec::new() }).collect()
+        ENERGIES.iter().map(|n| Series { name: (*n).into(), unit: unit.into(), times: Vec::new(), values: Vec::new() }).collect()
+    }
+
+    /// In the order of [`ENERGIES`].
+    pub(crate) fn values(&self) -> [f64; 4] {
+        [self.kinetic, self.strain, self.external, self.dissipated]
     }
 
     /// Adds the values at a time.
     pub(crate) fn record(&self, time: f64, series: &mut [Series]) {
-        for (s, v) in series.iter_mut().zip([self.kinetic, self.strain, self.external, self.dissipated]) {
+        for (s, v) in series.iter_mut().zip(self.values()) {
             s.times.push(time);
             s.values.push(v);
         }
@@ -230,6 +237,36 @@ impl Integrator {
         }
         out
     }
+}
+
+/// `[initial] displacement, velocity` `[num_nodes * dim]`, zero where not given, with the prescribed values and rates put in.
+///
+/// # Errors
+/// A value without one component for each direction.
+pub(crate) fn initial(
+    case: &Case,
+    mesh: &Mesh,
+    constraints: &Constraints,
+    time: f64,
+    held: [&Held; 2],
+) -> Result<[Vec<f64>; 2], PhysicsError> {
+    let table = case.table("initial");
+    let read = |key: &str| -> Result<Vec<f64>, PhysicsError> {
+        let values = if table.has(key) { table.exprs(key)? } else { vec![Expr::constant(0.0); mesh.dim] };
+        if values.len() != mesh.dim {
+            let what = format!("has {} components, the mesh has {} dimensions", values.len(), mesh.dim);
+            return Err(table.error(key, what, "one number or expression for each direction").into());
+        }
+        Ok((0..mesh.num_nodes()).flat_map(|n| values.iter().map(move |e| e.eval(mesh.point(n), time))).collect())
+    };
+    let mut out = [read("displacement")?, read("velocity")?];
+    table.finish()?;
+    for (values, held) in out.iter_mut().zip(held) {
+        constraints.rotate(values);
+        constraints.fixed.keys().for_each(|u| values[*u] = held.get(u).copied().unwrap_or(0.0));
+        constraints.rotate_back(values);
+    }
+    Ok(out)
 }
 
 /// Velocity and acceleration at `t` of prescribed values that depend on time, by differences forward of third and second order.

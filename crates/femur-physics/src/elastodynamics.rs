@@ -2,7 +2,7 @@
 //!
 //! Weak form, integrators and sources in `docs/src/topics/elastodynamics.md`.
 
-use crate::dynamics::{Dynamics, Energies, Held, Integrator, Motion, rates};
+use crate::dynamics::{Dynamics, Energies, Held, Integrator, Motion, initial, rates};
 use crate::elasticity::body::Body;
 use crate::elasticity::boundary::Conditions;
 use crate::elasticity::facet_tags;
@@ -10,7 +10,7 @@ use crate::elasticity::thermal::Thermal;
 use crate::linear::{SolverChoice, solver_choice};
 use crate::{Physics, PhysicsError};
 use femur_mesh::{Field, Location, Mesh};
-use femur_sim::case::{Case, Expr};
+use femur_sim::case::Case;
 use femur_sim::{Coordinates, LearningTask, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, Update, derived};
 use std::sync::Arc;
 
@@ -62,26 +62,9 @@ impl Model {
 
     /// `[initial] displacement, velocity`, zero where not given, with the prescribed values put in.
     fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
-        let (mesh, time) = (&self.body.mesh, self.setup.times[0]);
-        let table = self.case.table("initial");
-        let read = |key: &str| -> Result<Vec<f64>, PhysicsError> {
-            let values = if table.has(key) { table.exprs(key)? } else { vec![Expr::constant(0.0); mesh.dim] };
-            if values.len() != mesh.dim {
-                let what = format!("has {} components, the mesh has {} dimensions", values.len(), mesh.dim);
-                return Err(table.error(key, what, "one number or expression for each direction").into());
-            }
-            Ok((0..mesh.num_nodes()).flat_map(|n| values.iter().map(move |e| e.eval(mesh.point(n), time))).collect())
-        };
-        let mut out = [read("displacement")?, read("velocity")?];
-        table.finish()?;
-        let constraints = &self.conditions.constraints;
+        let time = self.setup.times[0];
         let (held, (rate, _)) = (self.loads(time)?.1, self.rates(time)?);
-        for (values, held) in out.iter_mut().zip([&held, &rate]) {
-            constraints.rotate(values);
-            constraints.fixed.keys().for_each(|u| values[*u] = held.get(u).copied().unwrap_or(0.0));
-            constraints.rotate_back(values);
-        }
-        Ok(out)
+        initial(&self.case, &self.body.mesh, &self.conditions.constraints, time, [&held, &rate])
     }
 
     /// Forces `[num_nodes * dim]` and prescribed displacements at a time.

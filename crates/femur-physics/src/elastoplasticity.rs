@@ -147,7 +147,7 @@ impl Physics for Elastoplasticity {
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {
-        Ok(learning_task(NAME, case.units, setup))
+        Ok(learning_task(NAME, case.units, case.root().has("dynamics"), setup))
     }
 
     /// Nothing: the stress depends on the history, which a displacement does not tell.

@@ -125,7 +125,7 @@ impl Physics for Hyperelasticity {
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {
-        Ok(learning_task(NAME, case.units, setup))
+        Ok(learning_task(NAME, case.units, case.root().has("dynamics"), setup))
     }
 
     fn recover(&self, case: &Case, mesh: &Arc<Mesh>, state: &State) -> Result<Vec<Field>, PhysicsError> {

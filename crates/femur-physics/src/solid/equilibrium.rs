@@ -1,7 +1,8 @@
-//! Equilibrium of a body at given loads, as a nonlinear problem in the unknowns that are free.
+//! Equilibrium of a body at given loads, with inertia where it moves, as a nonlinear problem in the unknowns that are free.
 
 use super::contact::Obstacle;
-use super::{Assembly, Body};
+use super::{Assembly, Body, Inertia};
+use crate::dynamics::{Held, Motion, combine};
 use femur_fem::constraints::Reduced;
 use femur_fem::{Constraints, NodeGroups};
 use femur_solve::{
@@ -30,6 +31,9 @@ pub(crate) struct Equilibrium {
     /// Stiffness of elastic supports, in the pattern of the tangent.
     supports: Option<CsrMatrix>,
     pub(crate) obstacles: Vec<Obstacle>,
+    pub(crate) inertia: Option<Inertia>,
+    /// Forces of inertia and damping at `u`.
+    resistance: Vec<f64>,
     free: Vec<usize>,
     /// Free unknowns and prescribed ones at the last equilibrium.
     state: (Vec<f64>, BTreeMap<usize, f64>),
@@ -66,6 +70,8 @@ impl Equilibrium {
             constraints,
             supports,
             obstacles,
+            inertia: None,
+            resistance: Vec::new(),
             state: (vec![0.0; free.len()], BTreeMap::new()),
             free,
             loads: Loads { external: vec![0.0; size], prescribed: BTreeMap::new() },
@@ -89,11 +95,65 @@ impl Equilibrium {
 
     /// What the surroundings exert on the body beside loads and obstacles, `[num_nodes dim]`.
     pub(crate) fn reaction(&self) -> Vec<f64> {
+        self.inertia.as_ref().map_or_else(|| self.balance(), Inertia::reaction)
+    }
+
+    /// Internal less applied forces at `u`.
+    fn balance(&self) -> Vec<f64> {
         (0..self.u.len()).map(|i| self.internal[i] - self.loads.external[i] - self.contact[i]).collect()
     }
 
+    /// The tangent of body and elastic supports at rest.
+    pub(crate) fn stiffness(&mut self) -> CsrMatrix {
+        // At rest every body is admissible.
+        let _ = self.assemble(true);
+        self.matrix.clone()
+    }
+
+    /// Sets the body in motion from displacements and velocities `[num_nodes dim]` under these loads, with the prescribed accelerations.
+    ///
+    /// # Errors
+    /// Displacements that the body does not admit, the linear solver.
+    pub(crate) fn start(&mut self, mut inertia: Inertia, [u, v]: [Vec<f64>; 2], loads: Loads, held: &Held) -> Result<(), String> {
+        self.loads = loads;
+        let mut turned = u.clone();
+        self.constraints.rotate(&mut turned);
+        self.state = (self.free.iter().map(|&i| turned[i]).collect(), self.loads.prescribed.clone());
+        self.u = u.clone();
+        let balance = self.assemble(false).map_err(|e| e.0)?;
+        self.history.copy_from_slice(&self.trial);
+        let still = vec![0.0; v.len()];
+        let mut force = combine(&[(-1.0, &balance), (-1.0, &inertia.resistance(&still, &v))]);
+        self.constraints.rotate(&mut force);
+        let mut mass = inertia.mass().clone();
+        self.constraints.rotate_matrix(&mut mass);
+        let reduced = self.constraints.reduce(&mass);
+        let groups = NodeGroups::new(&self.assembly.mesh, reduced.free.iter().map(|u| u / self.constraints.components));
+        let mut solver = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get()).map_err(|e| e.to_string())?;
+        solver.factor(&reduced.matrix).map_err(|e| e.to_string())?;
+        let mut a = reduced.right_hand_side(&force, held);
+        solver.solve(&mut a).map_err(|e| e.to_string())?;
+        let a = self.expand(&a, held);
+        inertia.start(Motion { u, v, a }, balance, self.applied(), &self.constraints, self.energy);
+        self.inertia = Some(inertia);
+        Ok(())
+    }
+
+    /// What loads and obstacles exert on the body.
+    fn applied(&self) -> Vec<f64> {
+        combine(&[(1.0, &self.loads.external), (1.0, &self.contact)])
+    }
+
     /// Solves for the equilibrium at these loads with the obstacles moved by `offsets`, starting from the last one; keeps it if found.
-    pub(crate) fn advance(&mut self, loads: Loads, offsets: &[[f64; 3]], options: &NewtonOptions) -> Result<(usize, SolveReport), String> {
+    /// A body in motion moves on by `dt`.
+    pub(crate) fn advance(
+        &mut self,
+        loads: Loads,
+        offsets: &[[f64; 3]],
+        dt: f64,
+        options: &NewtonOptions,
+    ) -> Result<(usize, SolveReport), String> {
+        self.inertia.iter_mut().for_each(|i| i.set_step(dt));
         let before = std::mem::replace(&mut self.loads, loads);
         self.obstacles.iter_mut().zip(offsets).for_each(|(o, &by)| o.move_to(by));
         match self.solve(options) {
@@ -101,6 +161,10 @@ impl Equilibrium {
                 self.state = (x, self.loads.prescribed.clone());
                 self.history.copy_from_slice(&self.trial);
                 self.obstacles.iter_mut().for_each(Obstacle::keep);
+                if let Some(mut inertia) = self.inertia.take() {
+                    inertia.accept(&self.u, self.balance(), self.applied(), &self.constraints, self.energy);
+                    self.inertia = Some(inertia);
+                }
                 self.scale = (self.force_scale(), self.energy_scale());
                 Ok((iterations, report))
             }
@@ -182,7 +246,15 @@ impl Equilibrium {
                 o.add_tangent(&self.u, &self.assembly, &mut self.matrix);
             }
         }
-        Ok(self.reaction())
+        let mut balance = self.balance();
+        if let Some(inertia) = &self.inertia {
+            self.resistance = inertia.force(&self.u);
+            inertia.weigh(&mut balance, &self.resistance);
+            if tangent {
+                inertia.weigh_tangent(&mut self.matrix);
+            }
+        }
+        Ok(balance)
     }
 
     fn reduce_and_factor(&mut self) -> Result<Reduced, SolveError> {
@@ -238,10 +310,11 @@ impl NonlinearProblem for Equilibrium {
     }
 
     fn force_scale(&self) -> f64 {
-        norm(&self.internal).max(norm(&self.loads.external)).max(norm(&self.contact)).max(self.scale.0)
+        [&self.internal, &self.loads.external, &self.contact, &self.resistance].into_iter().map(|f| norm(f)).fold(self.scale.0, f64::max)
     }
 
     fn energy_scale(&self) -> f64 {
-        self.u.iter().zip(&self.internal).map(|(u, f)| u * f).sum::<f64>().abs().max(self.scale.1)
+        let moving = self.inertia.as_ref().map_or(0.0, |i| i.energies.kinetic);
+        self.u.iter().zip(&self.internal).map(|(u, f)| u * f).sum::<f64>().abs().max(moving).max(self.scale.1)
     }
 }

@@ -1,14 +1,17 @@
-//! What nonlinear solids share: assembly of forces and tangents, equilibrium, load stepping, contact, the reading of a case.
+//! What nonlinear solids share: assembly of forces and tangents, equilibrium, inertia, load stepping, contact, the reading of a case.
 
 mod assembly;
 pub(crate) mod contact;
 mod equilibrium;
+mod inertia;
 pub(crate) mod model;
 pub(crate) mod simulator;
 mod stepping;
 
 pub(crate) use assembly::Assembly;
 pub(crate) use equilibrium::{Equilibrium, Loads};
+pub(crate) use inertia::Inertia;
+pub(crate) use model::SolidModel;
 pub(crate) use stepping::Stepping;
 
 use femur_fem::{CellGeometry, Tabulation};

@@ -1,8 +1,9 @@
-//! A nonlinear solid's case, read and checked: mesh, materials, supports, loads and obstacles over the pseudo-time.
+//! A nonlinear solid's case, read and checked: mesh, materials, supports, loads and obstacles over the (pseudo-)time.
 
 use super::contact::Obstacle;
-use super::{Assembly, Body, Equilibrium, Loads};
+use super::{Assembly, Body, Equilibrium, Inertia, Loads};
 use crate::PhysicsError;
+use crate::dynamics::{Held, initial, rates};
 use crate::elasticity::boundary::Conditions;
 use crate::elasticity::rigid;
 use crate::material::{materials, to_nodes};
@@ -26,6 +27,8 @@ pub(crate) struct SolidModel {
     /// Output times; one for a steady case, whose loads grow over a pseudo-time from 0 to 1.
     pub(crate) times: Vec<f64>,
     pub(crate) steady: bool,
+    /// Whether the body has inertia: the case has `[dynamics]`.
+    pub(crate) dynamic: bool,
     /// Supports and loads at the first time, in full.
     conditions: Conditions,
 }
@@ -48,7 +51,10 @@ impl SolidModel {
             let hint = "add [time] with end and steps: loads follow t there; without it they grow to their full value by themselves";
             return Err(case.root().error("boundary", "a load mentions t, but the case has no [time]", hint).into());
         }
-        rigid::check(case, mesh, &conditions)?;
+        let dynamic = case.root().has("dynamics");
+        if !dynamic {
+            rigid::check(case, mesh, &conditions)?;
+        }
         let output = StateMesh::new(case, mesh);
         let model = SolidModel {
             mesh: mesh.clone(),
@@ -60,9 +66,19 @@ impl SolidModel {
             densities,
             times,
             steady,
+            dynamic,
             conditions,
         };
         Ok(model)
+    }
+
+    /// The density of each material.
+    ///
+    /// # Errors
+    /// A material without one.
+    pub(crate) fn densities(&self) -> Result<Vec<f64>, PhysicsError> {
+        let missing = |table: &Table| table.error("density", "is needed with [dynamics]", "write density = ...").into();
+        self.tables.iter().zip(&self.densities).map(|(table, d)| d.ok_or_else(|| missing(table))).collect()
     }
 
     /// The obstacles at their starting places; `stiffness` is the largest modulus of the body.
@@ -84,16 +100,21 @@ impl SolidModel {
         Equilibrium::new(body, assembly, self.conditions.constraints.clone(), supports, obstacles)
     }
 
-    /// What part acts of the loads that do not mention t: they grow over the whole time.
+    /// How far obstacles have come whose motion does not mention t: they move over the whole time.
     pub(crate) fn ramp(&self, t: f64) -> f64 {
         let (first, last) = if self.steady { (0.0, 1.0) } else { (self.times[0], self.times[self.times.len() - 1]) };
         (t - first) / (last - first)
     }
 
+    /// What part acts of the loads that do not mention t: they grow over the whole time, but on a body with inertia they act at once.
+    fn share(&self, t: f64) -> f64 {
+        if self.dynamic { 1.0 } else { self.ramp(t) }
+    }
+
     /// Supports and loads at a time where some load mentions it; else they are those at the first time, times the ramp.
     fn conditions(&self, t: f64) -> Result<Option<Conditions>, PhysicsError> {
         let read = || {
-            let time = (t, self.ramp(t));
+            let time = (t, self.share(t));
             Conditions::read(&self.case, &self.mesh, &self.material_id, &self.densities, &self.tables, time)
         };
         self.conditions.varies.then(read).transpose()
@@ -102,13 +123,43 @@ impl SolidModel {
     /// What acts at a time.
     pub(crate) fn loads(&self, t: f64) -> Result<Loads, PhysicsError> {
         let read = self.conditions(t)?;
-        let (conditions, factor) = read.as_ref().map_or((&self.conditions, self.ramp(t)), |c| (c, 1.0));
+        let (conditions, factor) = read.as_ref().map_or((&self.conditions, self.share(t)), |c| (c, 1.0));
         let mut external = vec![0.0; self.mesh.num_nodes() * self.mesh.dim];
         for c in &conditions.channels {
             external.iter_mut().zip(&c.vector).for_each(|(e, v)| *e += factor * c.load.value * v);
         }
         let prescribed = conditions.constraints.fixed.keys().map(|&u| (u, factor * conditions.value(u))).collect();
         Ok(Loads { external, prescribed })
+    }
+
+    /// Prescribed velocities and accelerations at a time.
+    fn rates(&self, t: f64, dt: f64) -> Result<(Held, Held), PhysicsError> {
+        if self.conditions.varies { rates(|t| self.loads(t).map(|l| l.prescribed), t, 0.1 * dt) } else { Ok(Default::default()) }
+    }
+
+    /// Sets the body in motion where the case has `[dynamics]`; gives the number of solver steps between two output times.
+    ///
+    /// # Errors
+    /// A material without a density, a mistake in `[dynamics]` or `[initial]`, the linear solver.
+    pub(crate) fn start(&self, body: &mut Equilibrium) -> Result<usize, PhysicsError> {
+        if !self.dynamic {
+            return Ok(1);
+        }
+        let inertia = Inertia::read(self, || body.stiffness())?;
+        let (substeps, start) = (inertia.substeps, self.times[0]);
+        let loads = self.loads(start)?;
+        let dt = (self.times[1] - start) / substeps as f64;
+        let (rate, acceleration) = self.rates(start, dt)?;
+        let moving = initial(&self.case, &self.mesh, &self.conditions.constraints, start, [&loads.prescribed, &rate])?;
+        for o in &mut body.obstacles {
+            let offset = o.motion().offset_at(start, 0.0);
+            o.move_to(offset);
+        }
+        body.start(inertia, moving, loads, &acceleration).map_err(|reason| {
+            let hint = "the body cannot take this shape: give smaller displacements";
+            self.case.table("initial").error("displacement", reason, hint)
+        })?;
+        Ok(substeps)
     }
 
     /// Whether a node may carry a reaction.
@@ -148,7 +199,7 @@ impl SolidModel {
             (vec![None], vec![1.0])
         } else {
             let read = self.times.iter().map(|&t| self.conditions(t)).collect::<Result<_, _>>()?;
-            (read, self.times.iter().map(|&t| if self.conditions.varies { 1.0 } else { self.ramp(t) }).collect())
+            (read, self.times.iter().map(|&t| if self.conditions.varies { 1.0 } else { self.share(t) }).collect())
         };
         let series: Vec<(&Conditions, f64)> = loads.iter().zip(shares).map(|(c, f)| (c.as_ref().unwrap_or(&self.conditions), f)).collect();
         for (name, (unit, _)) in &self.conditions.at_nodes {
@@ -171,10 +222,20 @@ impl SolidModel {
             inputs.push(input(&format!("{}_distance", o.name), self.case.units.length, &scalar, self.times.len(), distance));
             inputs.push(input(&format!("{}_normal", o.name), "1", &vector, self.times.len(), normal));
         }
+        let mut prescribed = vec![self.prescribed(&series)];
+        if self.dynamic {
+            let density = self.densities()?;
+            let values = self.restrict(&to_nodes(mesh, &self.material_id, |m| density[m]), 1);
+            inputs.push(input("density", self.case.units.density, &scalar, 1, values));
+            if !self.conditions.varies {
+                let still = vec![0.0; prescribed[0].mask.len()];
+                prescribed.push(Prescribed { field: "velocity".into(), values: still, steps: 1, ..prescribed[0].clone() });
+            }
+        }
         Ok(Setup {
             node_type: self.node_types(),
             inputs,
-            prescribed: vec![self.prescribed(&series)],
+            prescribed,
             times: self.times.clone(),
             initial: (!self.steady).then(|| State { time: self.times[0], fields: initial }),
             ..self.output.setup(physics, &self.case, &self.material_id)

@@ -3,6 +3,7 @@
 use super::model::{Coefficient, SolidModel};
 use super::{Equilibrium, Stepping};
 use crate::PhysicsError;
+use crate::dynamics::ENERGIES;
 use crate::elasticity::facet_tags;
 use femur_mesh::{Field, Location};
 use femur_sim::case::{Case, Units};
@@ -35,10 +36,10 @@ impl SolidSimulator {
         physics: &str,
         model: SolidModel,
         solid: Box<dyn Solid>,
-        body: Equilibrium,
+        mut body: Equilibrium,
         coefficients: &[Coefficient],
     ) -> Result<Self, PhysicsError> {
-        let stepping = Stepping::new(case)?;
+        let stepping = Stepping::new(case, model.start(&mut body)?)?;
         let initial = fields(&model, solid.as_ref(), &body);
         let setup = model.setup(physics, coefficients, &body.obstacles, initial)?;
         let mut log = SolverLog::default();
@@ -50,7 +51,11 @@ impl SolidSimulator {
         let mut series = |name: String, unit: &str| {
             log.series.push(Series { name, unit: unit.into(), times: Vec::new(), values: Vec::new() });
         };
-        series("strain_energy".into(), units.energy);
+        if model.dynamic {
+            ENERGIES.iter().for_each(|name| series((*name).into(), units.energy));
+        } else {
+            series("strain_energy".into(), units.energy);
+        }
         for o in &body.obstacles {
             ["x", "y", "z"][..model.mesh.dim].iter().for_each(|c| series(format!("{}_force.{c}", o.name), units.force));
         }
@@ -68,10 +73,10 @@ impl SolidSimulator {
     }
 }
 
-/// Notes the energy and the obstacles' forces on the body.
+/// Notes the energies and the obstacles' forces on the body.
 fn record(log: &mut SolverLog, t: f64, body: &Equilibrium) {
     let dim = body.assembly.mesh.dim;
-    let mut values = vec![body.energy];
+    let mut values = body.inertia.as_ref().map_or_else(|| vec![body.energy], |i| i.energies.values().to_vec());
     for o in &body.obstacles {
         values.extend_from_slice(&o.resultant(&body.u, dim)[..dim]);
     }
@@ -106,7 +111,7 @@ impl Simulator for SolidSimulator {
     }
 }
 
-/// Displacement, stress, von Mises stress, reaction and contact force, and what the solid adds.
+/// Displacement, velocity of a body with inertia, stress, von Mises stress, reaction and contact force, and what the solid adds.
 fn fields(model: &SolidModel, solid: &dyn Solid, body: &Equilibrium) -> Vec<Field> {
     let (units, dim) = (model.case.units, model.mesh.dim);
     let components = if dim == 3 { 6 } else { 4 };
@@ -116,6 +121,11 @@ fn fields(model: &SolidModel, solid: &dyn Solid, body: &Equilibrium) -> Vec<Fiel
         Field::symmetric_tensor("stress", units.stress, Location::Node, dim, stress),
     ];
     fields.push(derived::von_mises(&fields[1]));
+    if let Some(inertia) = &body.inertia {
+        let unit = format!("{}/{}", units.length, units.time);
+        let velocity = model.restrict(&inertia.motion.v, dim);
+        fields.insert(1, Field::vector("velocity", &unit, Location::Node, dim, velocity));
+    }
     if model.output.is_whole() {
         let mut reaction = body.reaction();
         // What the tolerance leaves where nothing holds the body.
@@ -133,19 +143,24 @@ fn fields(model: &SolidModel, solid: &dyn Solid, body: &Equilibrium) -> Vec<Fiel
     fields
 }
 
-/// Displacement and stress: their changes over a step, or themselves in a steady case.
-pub(crate) fn learning_task(physics: &str, units: Units, setup: &Setup) -> LearningTask {
+/// Displacement, stress and, of a body with inertia, velocity: their changes over a step, or themselves in a steady case.
+pub(crate) fn learning_task(physics: &str, units: Units, dynamic: bool, setup: &Setup) -> LearningTask {
     let (dim, steady) = (setup.mesh.dim, setup.is_steady());
     let update = if steady { Update::Absolute } else { Update::Delta };
     let target = |f: Field, weight: f64| Target { field: f.name, components: f.components, unit: f.unit, update, weight };
     let displacement = Field::vector("displacement", units.length, Location::Node, dim, Vec::new());
     let stress = Field::symmetric_tensor("stress", units.stress, Location::Node, dim, Vec::new());
+    let velocity = Field::vector("velocity", &format!("{}/{}", units.length, units.time), Location::Node, dim, Vec::new());
+    let mut targets = vec![target(displacement, 1.0), target(stress, 1.0)];
+    if dynamic {
+        targets.push(target(velocity, 1.0));
+    }
     LearningTask {
         physics: physics.into(),
         dim,
-        targets: vec![target(displacement, 1.0), target(stress, 1.0)],
         // The stress tells a loaded state from an unloaded one of a plastic body.
-        state_inputs: if steady { Vec::new() } else { vec!["displacement".into(), "stress".into()] },
+        state_inputs: if steady { Vec::new() } else { targets.iter().map(|t| t.field.clone()).collect() },
+        targets,
         inputs: setup.inputs.iter().map(|i| (i.name.clone(), i.components.len())).collect(),
         load_inputs: Vec::new(),
         linear_in: Vec::new(),

@@ -36,15 +36,19 @@ pub(crate) struct Stepping {
     cuts: u32,
     /// Part of the span between two output times.
     size: f64,
+    /// The largest such part.
+    largest: f64,
 }
 
 /// Loads, and where each obstacle is, at a time.
 pub(crate) type At<'a> = dyn Fn(f64) -> Result<(Loads, Vec<[f64; 3]>), PhysicsError> + 'a;
 
 impl Stepping {
-    pub(crate) fn new(case: &Case) -> Result<Self, PhysicsError> {
+    /// `substeps` steps from one output time to the next where none fails.
+    pub(crate) fn new(case: &Case, substeps: usize) -> Result<Self, PhysicsError> {
         let (options, cuts) = newton_options(case)?;
-        Ok(Stepping { options, cuts, size: 1.0 })
+        let largest = 1.0 / substeps as f64;
+        Ok(Stepping { options, cuts, size: largest, largest })
     }
 
     /// Brings the body from its equilibrium at `from` to that at `to`; `seen` is called at every equilibrium on the way. Gives the
@@ -57,19 +61,19 @@ impl Stepping {
         seen: &mut dyn FnMut(f64, &Equilibrium),
     ) -> Result<(i32, f64), SimError> {
         let span = to - from;
-        let smallest = 0.5f64.powi(self.cuts as i32);
+        let smallest = self.largest * 0.5f64.powi(self.cuts as i32);
         let (mut done, mut iterations, mut residual) = (0.0, 0, 0.0);
         while done < 1.0 {
             // No sliver is left for a last step.
             let next = if done + self.size > 1.0 - 1e-9 { 1.0 } else { done + self.size };
             let time = if next == 1.0 { to } else { from + next * span };
             let (loads, offsets) = at(time)?;
-            match body.advance(loads, &offsets, &self.options) {
+            match body.advance(loads, &offsets, (next - done) * span, &self.options) {
                 Ok((steps, report)) => {
                     iterations += steps as i32;
                     residual = report.residual();
                     if next - done >= self.size * (1.0 - 1e-9) && steps <= EASY {
-                        self.size = (2.0 * self.size).min(1.0);
+                        self.size = (2.0 * self.size).min(self.largest);
                     }
                     done = next;
                     seen(time, body);
