@@ -48,6 +48,21 @@ pub fn femur_fails(dir: &Path, args: &[&str]) -> String {
     stderr
 }
 
+/// Makes every template of `femur new --list` in a folder of its name below `dir`; gives each name with what shortens its case, where it
+/// is a long one.
+pub fn templates(dir: &Path) -> Vec<(String, &'static [&'static str])> {
+    let list: serde_json::Value = serde_json::from_str(&femur_ok(dir, &["new", "--list", "--format", "json"])).expect("a list");
+    let names = list.as_array().expect("a list").iter().map(|t| t["name"].as_str().expect("a name").to_string());
+    names
+        .map(|name| {
+            femur_ok(dir, &["new", &name, &name]);
+            // The start alone.
+            let short: &[&str] = if name == "cylinder-flow" { &["--set", "time.end=0.05", "--set", "time.steps=5"] } else { &[] };
+            (name, short)
+        })
+        .collect()
+}
+
 /// Whether a program can be run; says so where it cannot.
 pub fn on_path(program: &str) -> bool {
     let there = std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()));

@@ -1,6 +1,6 @@
 //! The command line as its users script it: every verb on small cases, and what it says of bad input.
 
-use femur_tests::{femur, femur_fails, femur_ok, root};
+use femur_tests::{femur, femur_fails, femur_ok, root, templates};
 use serde_json::Value;
 use std::path::Path;
 
@@ -59,18 +59,10 @@ fn info_counts_the_real_meshes() {
 #[test]
 fn every_template_solves() {
     let dir = tempfile::tempdir().unwrap();
-    let list = json(&femur_ok(dir.path(), &["new", "--list", "--format", "json"]));
-    for template in list.as_array().unwrap() {
-        let name = template["name"].as_str().unwrap();
-        femur_ok(dir.path(), &["new", name, name]);
+    for (name, short) in templates(dir.path()) {
         let case = format!("{name}/case.toml");
         let out = format!("{name}.vtkhdf");
-        let mut args = vec!["solve", &case, "-o", &out, "--format", "json"];
-        if name == "cylinder-flow" {
-            // The start alone.
-            args.extend(["--set", "time.end=0.05", "--set", "time.steps=5"]);
-        }
-        let said = json(&femur_ok(dir.path(), &args));
+        let said = json(&femur_ok(dir.path(), &[&["solve", &case, "-o", &out, "--format", "json"], short].concat()));
         assert!(said["nodes"].as_u64() >= Some(100), "{name}");
         femur_ok(dir.path(), &["plot", &out, "-o", &format!("{name}.png")]);
         assert!(dir.path().join(format!("{name}.png")).exists());
