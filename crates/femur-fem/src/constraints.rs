@@ -1,4 +1,4 @@
-//! Dirichlet conditions by elimination, also in rotated frames at single nodes (rollers on inclined planes).
+//! Dirichlet conditions and multi-point constraints by elimination, also in rotated frames at single nodes (rollers on inclined planes).
 
 use femur_solve::CsrMatrix;
 use std::collections::BTreeMap;
@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 pub struct Constraints {
     /// Unknowns per node.
     pub components: usize,
-    /// Prescribed unknowns.
+    /// Unknowns that are not solved for: prescribed ones, and those that ties give.
     pub fixed: BTreeMap<usize, f64>,
+    /// Multi-point constraints: an unknown of `fixed` is its prescribed value plus the sum of `factor * unknown` over others, which have
+    /// no tie themselves ([`Constraints::resolve`]) and no frame.
+    pub ties: BTreeMap<usize, Vec<(usize, f64)>>,
     /// Orthonormal axes of a node `[axis][component]`.
     pub frames: BTreeMap<usize, [[f64; 3]; 3]>,
 }
@@ -23,12 +26,73 @@ pub struct Reduced {
     pub free: Vec<usize>,
     /// Columns of prescribed unknowns in free rows: `(row, unknown, value)`.
     coupling: Vec<(usize, usize, f64)>,
+    ties: BTreeMap<usize, Vec<(usize, f64)>>,
+}
+
+/// Moves what acts on tied unknowns to those that they are tied to.
+fn gather(ties: &BTreeMap<usize, Vec<(usize, f64)>>, force: &mut [f64]) {
+    for (&slave, masters) in ties {
+        let f = std::mem::take(&mut force[slave]);
+        masters.iter().for_each(|&(m, factor)| force[m] += factor * f);
+    }
+}
+
+/// Gives each tied unknown its value: what is prescribed for it and what its tie adds.
+fn follow(ties: &BTreeMap<usize, Vec<(usize, f64)>>, prescribed: &BTreeMap<usize, f64>, values: &mut [f64]) {
+    for (slave, masters) in ties {
+        let tied: f64 = masters.iter().map(|&(m, factor)| factor * values[m]).sum();
+        values[*slave] = prescribed.get(slave).copied().unwrap_or(0.0) + tied;
+    }
 }
 
 impl Constraints {
     /// No constraint yet.
     pub fn new(components: usize) -> Self {
         Constraints { components, ..Constraints::default() }
+    }
+
+    /// Whether an unknown is prescribed rather than tied.
+    pub fn is_prescribed(&self, unknown: usize) -> bool {
+        self.fixed.contains_key(&unknown) && !self.ties.contains_key(&unknown)
+    }
+
+    /// Replaces tied unknowns in ties by what they are tied to. `along` tells of every replacement: an unknown, the tied one that its
+    /// tie named, and the factor. `Err` gives an unknown that is tied to itself in the end.
+    pub fn resolve(&mut self, mut along: impl FnMut(usize, usize, f64)) -> Result<(), usize> {
+        let slaves: Vec<usize> = self.ties.keys().copied().collect();
+        for &slave in &slaves {
+            // A chain that is longer than there are ties goes round in a circle.
+            for _ in 0..=slaves.len() {
+                let terms = &self.ties[&slave];
+                let Some(&(through, factor)) = terms.iter().find(|(m, _)| self.ties.contains_key(m)) else { break };
+                if through == slave {
+                    return Err(slave);
+                }
+                along(slave, through, factor);
+                let mut sum: BTreeMap<usize, f64> = BTreeMap::new();
+                for &(m, f) in terms.iter().filter(|(m, _)| *m != through) {
+                    *sum.entry(m).or_insert(0.0) += f;
+                }
+                for &(m, f) in &self.ties[&through] {
+                    *sum.entry(m).or_insert(0.0) += factor * f;
+                }
+                self.ties.insert(slave, sum.into_iter().collect());
+            }
+            if self.ties[&slave].iter().any(|(m, _)| self.ties.contains_key(m)) {
+                return Err(slave);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what acts on tied unknowns to those that they are tied to, `[size]` forces.
+    pub fn gather(&self, force: &mut [f64]) {
+        gather(&self.ties, force);
+    }
+
+    /// Gives each tied unknown its value, in `[size]` values of which the others are set: what is prescribed for it and what its tie adds.
+    pub fn follow(&self, prescribed: &BTreeMap<usize, f64>, values: &mut [f64]) {
+        follow(&self.ties, prescribed, values);
     }
 
     /// Turns the rows and columns of nodes with frames: `Q A Q^T`.
@@ -82,7 +146,7 @@ impl Constraints {
     }
 
     /// Empties rows and columns of the prescribed unknowns of a (rotated) matrix but for a 1 on the diagonal, so that the unknowns of a
-    /// node stay together; gives the entries `(row, unknown, value)` of free rows that were taken out.
+    /// node stay together; gives the entries `(row, unknown, value)` of free rows that were taken out. Not for ties.
     pub fn eliminate(&self, a: &mut CsrMatrix) -> Vec<(usize, usize, f64)> {
         let mut held = vec![false; a.nrows];
         self.fixed.keys().for_each(|&u| held[u] = true);
@@ -105,6 +169,9 @@ impl Constraints {
         let free: Vec<usize> = (0..a.nrows).filter(|u| !self.fixed.contains_key(u)).collect();
         let mut number = vec![u32::MAX; a.nrows];
         free.iter().enumerate().for_each(|(i, &u)| number[u] = i as u32);
+        if !self.ties.is_empty() {
+            return self.reduce_tied(a, free, &number);
+        }
         let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr: vec![0], col_idx: Vec::new(), values: Vec::new() };
         let mut coupling = Vec::new();
         for (i, &u) in free.iter().enumerate() {
@@ -119,14 +186,55 @@ impl Constraints {
             }
             matrix.row_ptr.push(matrix.values.len());
         }
-        Reduced { matrix, free, coupling }
+        Reduced { matrix, free, coupling, ties: BTreeMap::new() }
+    }
+
+    /// `T^T A T`, where `T` gives all unknowns from the free ones.
+    fn reduce_tied(&self, a: &CsrMatrix, free: Vec<usize>, number: &[u32]) -> Reduced {
+        let itself: Vec<[(usize, f64); 1]> = (0..a.nrows).map(|u| [(u, 1.0)]).collect();
+        // What an unknown is made of: free and prescribed ones, its own prescribed value apart.
+        let parts = |u: usize| self.ties.get(&u).map_or(&itself[u][..], Vec::as_slice);
+        let mut rows: Vec<BTreeMap<u32, f64>> = vec![BTreeMap::new(); free.len()];
+        let mut coupling = Vec::new();
+        for r in 0..a.nrows {
+            for &(p, by) in parts(r).iter().filter(|(p, _)| number[*p] != u32::MAX) {
+                let i = number[p] as usize;
+                let (cols, values) = a.row(r);
+                for (&c, &v) in cols.iter().zip(values) {
+                    let c = c as usize;
+                    if self.ties.contains_key(&c) {
+                        coupling.push((i, c, by * v));
+                    }
+                    for &(q, factor) in parts(c) {
+                        if number[q] == u32::MAX {
+                            coupling.push((i, q, by * v * factor));
+                        } else {
+                            *rows[i].entry(number[q]).or_insert(0.0) += by * v * factor;
+                        }
+                    }
+                }
+            }
+        }
+        let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr: vec![0], col_idx: Vec::new(), values: Vec::new() };
+        for row in rows {
+            matrix.col_idx.extend(row.keys());
+            matrix.values.extend(row.values());
+            matrix.row_ptr.push(matrix.values.len());
+        }
+        Reduced { matrix, free, coupling, ties: self.ties.clone() }
     }
 }
 
 impl Reduced {
     /// The right-hand side of the free unknowns: `f_f - A_fc g`, with `f` the whole (rotated) vector and `g` the prescribed values.
     pub fn right_hand_side(&self, f: &[f64], prescribed: &BTreeMap<usize, f64>) -> Vec<f64> {
-        let mut out: Vec<f64> = self.free.iter().map(|&u| f[u]).collect();
+        let mut out: Vec<f64> = if self.ties.is_empty() {
+            self.free.iter().map(|&u| f[u]).collect()
+        } else {
+            let mut f = f.to_vec();
+            gather(&self.ties, &mut f);
+            self.free.iter().map(|&u| f[u]).collect()
+        };
         for &(i, u, v) in &self.coupling {
             out[i] -= v * prescribed.get(&u).copied().unwrap_or(0.0);
         }
@@ -138,6 +246,67 @@ impl Reduced {
         let mut out = vec![0.0; size];
         prescribed.iter().for_each(|(&u, &v)| out[u] = v);
         self.free.iter().zip(free).for_each(|(&u, &v)| out[u] = v);
+        follow(&self.ties, prescribed, &mut out);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten springs in a row between eleven nodes, the first held.
+    fn chain() -> CsrMatrix {
+        let mut entries = Vec::new();
+        for i in 0..10 {
+            entries.extend([(i, i, 1.0), (i + 1, i + 1, 1.0), (i, i + 1, -1.0), (i + 1, i, -1.0)]);
+        }
+        CsrMatrix::from_triplets(11, 11, &entries)
+    }
+
+    #[test]
+    fn ties_hold_and_do_no_work() {
+        // u9 = 2 u4 + 0.5, u10 = u9 - u0 + 0.25, in a chain of ties that is resolved; u0 = 0.1.
+        let mut c = Constraints::new(1);
+        c.fixed.extend([(0, 0.0), (9, 0.0), (10, 0.0)]);
+        c.ties.insert(10, vec![(9, 1.0), (0, -1.0)]);
+        c.ties.insert(9, vec![(4, 2.0)]);
+        let mut seen = Vec::new();
+        c.resolve(|slave, through, factor| seen.push((slave, through, factor))).unwrap();
+        assert_eq!((seen, &c.ties[&10]), (vec![(10, 9, 1.0)], &vec![(0, -1.0), (4, 2.0)]));
+        let held = BTreeMap::from([(0, 0.1), (9, 0.5), (10, 0.25 + 0.5)]);
+        let a = chain();
+        let load: Vec<f64> = (0..11).map(|i| (i as f64).sin()).collect();
+        let reduced = c.reduce(&a);
+        let b = reduced.right_hand_side(&load, &held);
+        // Gaussian elimination without pivoting does for a definite matrix.
+        let n = b.len();
+        let mut m: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| reduced.matrix.get(i, j)).collect()).collect();
+        assert!((0..n).all(|i| (0..n).all(|j| (m[i][j] - m[j][i]).abs() < 1e-14)));
+        let mut x = b;
+        for k in 0..n {
+            for i in k + 1..n {
+                let f = m[i][k] / m[k][k];
+                (k..n).for_each(|j| m[i][j] -= f * m[k][j]);
+                x[i] -= f * x[k];
+            }
+        }
+        for k in (0..n).rev() {
+            let rest: f64 = (k + 1..n).map(|j| m[k][j] * x[j]).sum();
+            x[k] = (x[k] - rest) / m[k][k];
+        }
+        let u = reduced.expand(&x, &held, 11);
+        assert!((u[9] - 2.0 * u[4] - 0.5).abs() < 1e-12 && (u[10] - u[9] + u[0] - 0.25).abs() < 1e-12 && u[0] == 0.1);
+        // The balance at every free unknown, with the forces at tied ones carried over.
+        let mut r: Vec<f64> = (0..11).map(|i| (0..11).map(|j| a.get(i, j) * u[j]).sum::<f64>() - load[i]).collect();
+        c.gather(&mut r);
+        assert!(reduced.free.iter().all(|&i| r[i].abs() < 1e-12), "{r:?}");
+    }
+
+    #[test]
+    fn a_circle_of_ties_is_found() {
+        let mut c = Constraints::new(1);
+        c.ties.extend([(1, vec![(2, 1.0)]), (2, vec![(3, 1.0)]), (3, vec![(1, 1.0)])]);
+        assert!(c.resolve(|_, _, _| {}).is_err());
     }
 }

@@ -261,40 +261,85 @@ pub struct FreeSystem {
     pub free: Vec<u32>,
     /// The matrix of the free unknowns.
     pub matrix: CsrMatrix,
-    /// Place of each of its entries in the whole matrix.
-    from: Vec<u32>,
+    /// Number among the free ones of each unknown.
+    number: Vec<u32>,
+    /// Place in the matrix of each entry of the whole one.
+    to: Vec<u32>,
 }
 
 impl FreeSystem {
     /// Takes the unknowns that are `fixed` (`[size]`) out of a pattern.
     pub fn new(whole: &CsrMatrix, fixed: &[bool]) -> Self {
-        let free: Vec<u32> = (0..whole.nrows as u32).filter(|&u| !fixed[u as usize]).collect();
+        Self::identified(whole, fixed, &(0..whole.nrows as u32).collect::<Vec<_>>())
+    }
+
+    /// As [`FreeSystem::new`], where unknown `u` is the same as `same[u]`, which is its own (periodic boundaries); a fixed one fixes all
+    /// that it is the same as.
+    pub fn identified(whole: &CsrMatrix, fixed: &[bool], same: &[u32]) -> Self {
+        let mut held = vec![false; whole.nrows];
+        same.iter().zip(fixed).for_each(|(&s, f)| held[s as usize] |= f);
+        let free: Vec<u32> = (0..whole.nrows as u32).filter(|&u| !held[u as usize] && same[u as usize] == u).collect();
         let mut number = vec![NONE; whole.nrows];
         free.iter().enumerate().for_each(|(i, &u)| number[u as usize] = i as u32);
+        (0..whole.nrows).for_each(|u| number[u] = number[same[u] as usize]);
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); free.len()];
+        for (u, &i) in number.iter().enumerate().filter(|(_, i)| **i != NONE) {
+            let (cols, _) = whole.row(u);
+            rows[i as usize].extend(cols.iter().map(|&c| number[c as usize]).filter(|&c| c != NONE));
+        }
+        rows.par_iter_mut().with_min_len(256).for_each(|row| {
+            // Sorted already where every unknown is its own.
+            row.sort_unstable();
+            row.dedup();
+        });
         let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr: vec![0], col_idx: Vec::new(), values: Vec::new() };
-        let mut from = Vec::new();
-        for &u in &free {
-            for k in whole.row_ptr[u as usize]..whole.row_ptr[u as usize + 1] {
+        for row in &rows {
+            matrix.col_idx.extend_from_slice(row);
+            matrix.row_ptr.push(matrix.col_idx.len());
+        }
+        matrix.values = vec![0.0; matrix.col_idx.len()];
+        let mut to = vec![NONE; whole.col_idx.len()];
+        for (u, &i) in number.iter().enumerate().filter(|(_, i)| **i != NONE) {
+            let start = matrix.row_ptr[i as usize];
+            for k in whole.row_ptr[u]..whole.row_ptr[u + 1] {
                 let c = number[whole.col_idx[k] as usize];
                 if c != NONE {
-                    matrix.col_idx.push(c);
-                    from.push(k as u32);
+                    // Every such column is in the row, which was made of them.
+                    to[k] = (start + rows[i as usize].binary_search(&c).unwrap_or_default()) as u32;
                 }
             }
-            matrix.row_ptr.push(from.len());
         }
-        matrix.values = vec![0.0; from.len()];
-        FreeSystem { free, matrix, from }
+        FreeSystem { free, matrix, number, to }
     }
 
-    /// Copies the values of the whole matrix.
+    /// Takes over the values of the whole matrix.
     pub fn fill(&mut self, whole: &CsrMatrix) {
-        self.matrix.values.iter_mut().zip(&self.from).for_each(|(v, &k)| *v = whole.values[k as usize]);
+        self.matrix.values.fill(0.0);
+        for (&k, v) in self.to.iter().zip(&whole.values) {
+            if k != NONE {
+                self.matrix.values[k as usize] += v;
+            }
+        }
     }
 
-    /// The free entries of a whole vector.
+    /// The sum over the unknowns that each free one stands for, of a whole vector.
     pub fn restrict(&self, whole: &[f64]) -> Vec<f64> {
-        self.free.iter().map(|&u| whole[u as usize]).collect()
+        let mut out = vec![0.0; self.free.len()];
+        for (&i, v) in self.number.iter().zip(whole) {
+            if i != NONE {
+                out[i as usize] += v;
+            }
+        }
+        out
+    }
+
+    /// Adds values of the free unknowns to a whole vector.
+    pub fn add(&self, step: &[f64], whole: &mut [f64]) {
+        for (&i, v) in self.number.iter().zip(whole) {
+            if i != NONE {
+                *v += step[i as usize];
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod hash;
 pub mod interpolate;
 pub mod mesh;
 pub mod partition;
+pub mod periodic;
 pub mod quality;
 pub mod refine;
 pub mod reorder;

@@ -229,10 +229,13 @@ impl Integrator {
     /// Loads, and at prescribed unknowns what their supports exert: all that does work from outside. Supports in turned frames hold
     /// still along their axis and do none.
     fn exerted(&self, m: &Motion, force: &[f64]) -> Vec<f64> {
-        let inner = combine(&[(1.0, &apply(&self.mass, &m.a)), (1.0, &apply(&self.damping, &m.v)), (1.0, &apply(&self.stiffness, &m.u))]);
+        let mut inner =
+            combine(&[(1.0, &apply(&self.mass, &m.a)), (1.0, &apply(&self.damping, &m.v)), (1.0, &apply(&self.stiffness, &m.u))]);
+        self.constraints.gather(&mut inner);
         let mut out = force.to_vec();
         let c = self.constraints.components;
-        for &u in self.constraints.fixed.keys().filter(|u| !self.constraints.frames.contains_key(&(*u / c))) {
+        let turned = |u: usize| self.constraints.frames.contains_key(&(u / c));
+        for &u in self.constraints.fixed.keys().filter(|&&u| self.constraints.is_prescribed(u) && !turned(u)) {
             out[u] = inner[u];
         }
         out
@@ -264,6 +267,7 @@ pub(crate) fn initial(
     for (values, held) in out.iter_mut().zip(held) {
         constraints.rotate(values);
         constraints.fixed.keys().for_each(|u| values[*u] = held.get(u).copied().unwrap_or(0.0));
+        constraints.follow(held, values);
         constraints.rotate_back(values);
     }
     Ok(out)

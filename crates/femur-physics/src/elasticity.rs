@@ -118,8 +118,9 @@ impl Simulator for StaticSimulator {
             let mut reaction = vec![0.0; size];
             body.stiffness(&self.assembler)?.apply(&u, &mut reaction);
             let scale = reaction.iter().chain(&force).fold(0.0_f64, |a, v| a.max(v.abs()));
-            for (i, (r, f)) in reaction.iter_mut().zip(&force).enumerate() {
-                *r -= f;
+            reaction.iter_mut().zip(&force).for_each(|(r, f)| *r -= f);
+            self.model.conditions.constraints.gather(&mut reaction);
+            for (i, r) in reaction.iter_mut().enumerate() {
                 if !self.model.conditions.may_react(i / body.mesh.dim) && r.abs() < 1e-6 * scale {
                     *r = 0.0;
                 }

@@ -13,6 +13,7 @@ use crate::elasticity::facet_tags;
 use crate::linear::{Channel, Solves, System, sampled, solver_choice};
 use crate::material::{known_tag, materials, to_nodes};
 use crate::state_mesh::StateMesh;
+use crate::ties::Ties;
 use crate::{Physics, PhysicsError};
 use coefficient::Coefficient;
 use femur_fem::facets::{FacetPoint, facet_points};
@@ -66,6 +67,7 @@ struct Model {
     units: Units,
     /// Whether it is solved by Newton's method.
     nonlinear: bool,
+    ties: Ties,
     setup: Setup,
 }
 
@@ -113,11 +115,13 @@ impl Model {
             time: case.time,
             units: case.units,
             nonlinear: false,
+            ties: Ties::default(),
             setup: placeholder,
         };
         for table in case.tables("boundary") {
             model.boundary(&table)?;
         }
+        model.ties = Ties::read(case, mesh, &model.constraints())?;
         let held = !model.walls.is_empty() || model.surfaces.iter().any(|s| matches!(s.flow, Flow::Convection(..) | Flow::Radiation(..)));
         if case.time.is_none() && !held {
             let hint = "add [[boundary]] with temperature, convection or radiation, or a [time] grid";
@@ -199,10 +203,19 @@ impl Model {
         nodes.map(|(n, value)| (n as usize, value.eval(self.mesh.point(n as usize), t))).collect()
     }
 
+    /// Prescribed values, and what is added at tied unknowns, at a time.
+    fn held(&self, t: f64) -> BTreeMap<usize, f64> {
+        let mut held = self.prescribed(t);
+        held.extend(self.ties.jumps());
+        held
+    }
+
     fn initial_values(&self) -> Vec<f64> {
         let start = self.setup.times[0];
         let mut values: Vec<f64> = (0..self.mesh.num_nodes()).map(|n| self.initial.eval(self.mesh.point(n), start)).collect();
-        self.prescribed(start).into_iter().for_each(|(n, v)| values[n] = v);
+        let held = self.held(start);
+        held.iter().for_each(|(&n, &v)| values[n] = v);
+        self.constraints().follow(&held, &mut values);
         values
     }
 
@@ -312,7 +325,8 @@ impl Model {
         let node_type = self.output.restrict(&types, 1);
         let initial = self.time.is_some().then(|| self.state(times[0], &self.initial_values()));
         let channels = self.channels(case, n);
-        let initial_responses = if self.time.is_some() { channels.iter().map(|c| self.response(&c.start())).collect() } else { Vec::new() };
+        let initial_responses =
+            if self.time.is_some() { channels.iter().map(|c| self.response(&c.start(&self.constraints()))).collect() } else { Vec::new() };
         let loads = channels.into_iter().map(|c| c.load).collect();
         let prescribed = Prescribed {
             field: "temperature".into(),
@@ -440,6 +454,7 @@ impl Model {
             self.add_source(&mut c.vector, |x| factor(q, x, 0.0));
             out.push(c);
         }
+        out.extend(self.ties.channels(case, self.units.temperature, size));
         out
     }
 
@@ -477,6 +492,7 @@ impl Model {
     fn constraints(&self) -> Constraints {
         let mut c = Constraints::new(1);
         c.fixed = self.prescribed(self.setup.times[0]).into_keys().map(|u| (u, 0.0)).collect();
+        self.ties.constrain(&mut c);
         c
     }
 }
@@ -574,7 +590,7 @@ impl Simulator for Transient {
             }
         } else {
             let (f0, f1) = (self.model.load(t0), self.model.load(t1));
-            (self.temperature, worst) = self.advance(t1, &self.temperature, [&f0, &f1], &self.model.prescribed(t1))?;
+            (self.temperature, worst) = self.advance(t1, &self.temperature, [&f0, &f1], &self.model.held(t1))?;
         }
         self.log.newton_iters.push(1);
         self.log.residual.push(worst);
@@ -637,8 +653,8 @@ impl Physics for Heat {
         let temperature = model.initial_values();
         log.newton_iters.push(0);
         log.residual.push(0.0);
-        let channels = model.channels(case, mesh.num_nodes());
-        let responses: Vec<Vec<f64>> = channels.iter().map(Channel::start).collect();
+        let (channels, constraints) = (model.channels(case, mesh.num_nodes()), model.constraints());
+        let responses: Vec<Vec<f64>> = channels.iter().map(|c| c.start(&constraints)).collect();
         let first = |(c, r): (&Channel, &Vec<f64>)| UnitResponse { load: c.load.name.clone(), steps: vec![model.response(r)] };
         let history = channels.iter().zip(&responses).map(first).collect();
         let (theta, dt) = (time.theta, time.dt());

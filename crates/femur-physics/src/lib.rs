@@ -15,6 +15,7 @@ pub mod modal;
 pub mod navier_stokes;
 mod solid;
 mod state_mesh;
+mod ties;
 pub mod wave;
 
 pub use error::PhysicsError;

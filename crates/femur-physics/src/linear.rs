@@ -6,7 +6,7 @@ use femur_fem::constraints::{Constraints, Reduced};
 use femur_mesh::Mesh;
 use femur_sim::Load;
 use femur_sim::case::Case;
-use femur_solve::amg::{Amg, AmgOptions, rigid_body_modes};
+use femur_solve::amg::{Amg, AmgOptions, GroupedAmg, rigid_body_modes};
 use femur_solve::precond::IncompleteCholesky;
 use femur_solve::{BsrMatrix, CsrMatrix, DirectSolver, KrylovOptions, LinearOperator, Preconditioner, SolveError, Symmetry, cg};
 use std::collections::BTreeMap;
@@ -24,10 +24,11 @@ impl Channel {
         Channel { load: Load { name, unit: unit.into(), value }, vector: vec![0.0; size], prescribed: BTreeMap::new() }
     }
 
-    /// The response at the start of a transient problem: 0 but where it is prescribed.
-    pub(crate) fn start(&self) -> Vec<f64> {
+    /// The response at the start of a transient problem: 0 but where it is prescribed, or tied to what is.
+    pub(crate) fn start(&self, constraints: &Constraints) -> Vec<f64> {
         let mut values = vec![0.0; self.vector.len()];
         self.prescribed.iter().for_each(|(&i, &v)| values[i] = v);
+        constraints.follow(&self.prescribed, &mut values);
         values
     }
 }
@@ -88,6 +89,8 @@ enum Solver {
     Direct(Reduced, Box<DirectSolver>),
     Cg(Reduced, IncompleteCholesky),
     Amg(Box<Multigrid>),
+    /// With ties, which need a system of the free unknowns alone.
+    Tied(Reduced, Box<GroupedAmg>),
 }
 
 /// The whole system with its prescribed unknowns emptied.
@@ -111,7 +114,7 @@ impl System {
         let large = mesh.dim == 3 && solves == Solves::Few && size > LARGE;
         let choice = if choice == SolverChoice::Auto && large { SolverChoice::Amg } else { choice };
         let solver = match choice {
-            SolverChoice::Amg => Solver::Amg(Box::new(Multigrid::new(mesh, matrix, &constraints)?)),
+            SolverChoice::Amg => multigrid(mesh, matrix, &constraints)?,
             SolverChoice::Cg => {
                 let reduced = constraints.reduce(&matrix);
                 let preconditioner = IncompleteCholesky::new(&reduced.matrix)?;
@@ -128,7 +131,7 @@ impl System {
                 let large = memory_at_hand().zip(direct.memory()).is_some_and(|(have, need)| need as f64 > SHARE * have);
                 if choice == SolverChoice::Auto && (dear || large) {
                     drop(reduced);
-                    Solver::Amg(Box::new(Multigrid::new(mesh, matrix, &constraints)?))
+                    multigrid(mesh, matrix, &constraints)?
                 } else {
                     drop(matrix);
                     direct.factor_owned(std::mem::take(&mut reduced.matrix))?;
@@ -144,7 +147,7 @@ impl System {
         match self.solver {
             Solver::Direct(..) => "direct",
             Solver::Cg(..) => "cg",
-            Solver::Amg(_) => "amg",
+            Solver::Amg(_) | Solver::Tied(..) => "amg",
         }
     }
 
@@ -163,6 +166,11 @@ impl System {
                 let (x, residual) = iterate(&reduced.matrix, preconditioner, &b)?;
                 (reduced.expand(&x, prescribed, self.size), residual)
             }
+            Solver::Tied(reduced, amg) => {
+                let b = reduced.right_hand_side(&f, prescribed);
+                let (x, residual) = iterate(&reduced.matrix, amg.as_ref(), &b)?;
+                (reduced.expand(&x, prescribed, self.size), residual)
+            }
             Solver::Amg(multigrid) => {
                 for &(r, c, v) in &multigrid.coupling {
                     f[r] -= v * prescribed.get(&c).copied().unwrap_or(0.0);
@@ -179,19 +187,38 @@ impl System {
     }
 }
 
+fn multigrid(mesh: &Mesh, matrix: CsrMatrix, constraints: &Constraints) -> Result<Solver, SolveError> {
+    if constraints.ties.is_empty() {
+        return Ok(Solver::Amg(Box::new(Multigrid::new(mesh, matrix, constraints)?)));
+    }
+    let reduced = constraints.reduce(&matrix);
+    let nodes: Vec<u32> = reduced.free.iter().map(|u| (u / constraints.components) as u32).collect();
+    let mut options = AmgOptions { near_null_space: near_null_space(mesh, constraints), ..AmgOptions::default() };
+    options.near_null_space.iter_mut().for_each(|mode| *mode = reduced.free.iter().map(|&u| mode[u]).collect());
+    let amg = GroupedAmg::new(&reduced.matrix, &nodes, &options)?;
+    Ok(Solver::Tied(reduced, Box::new(amg)))
+}
+
+/// Rigid motions, in the frames of the nodes, where the unknowns are displacements.
+fn near_null_space(mesh: &Mesh, constraints: &Constraints) -> Vec<Vec<f64>> {
+    let c = constraints.components;
+    if c == 1 || c != mesh.dim {
+        return Vec::new();
+    }
+    let at = |n: usize| std::array::from_fn(|d| mesh.point(n).get(d).copied().unwrap_or(0.0));
+    let points: Vec<[f64; 3]> = (0..mesh.num_nodes()).map(at).collect();
+    let mut modes = rigid_body_modes(&points, mesh.dim);
+    modes.iter_mut().for_each(|mode| constraints.rotate(mode));
+    modes
+}
+
 impl Multigrid {
     fn new(mesh: &Mesh, mut matrix: CsrMatrix, constraints: &Constraints) -> Result<Self, SolveError> {
         let c = constraints.components;
         let coupling = constraints.eliminate(&mut matrix);
         let shape = SolveError::Shape { what: "rows, as a multiple of the unknowns of a node", expected: c, got: matrix.nrows };
         let matrix = BsrMatrix::from_csr(&matrix, c).ok_or(shape)?;
-        let mut options = AmgOptions::default();
-        if c > 1 && c == mesh.dim {
-            let at = |n: usize| std::array::from_fn(|d| mesh.point(n).get(d).copied().unwrap_or(0.0));
-            let points: Vec<[f64; 3]> = (0..mesh.num_nodes()).map(at).collect();
-            options.near_null_space = rigid_body_modes(&points, mesh.dim);
-            options.near_null_space.iter_mut().for_each(|mode| constraints.rotate(mode));
-        }
+        let options = AmgOptions { near_null_space: near_null_space(mesh, constraints), ..AmgOptions::default() };
         let amg = Amg::from_blocks(&matrix, &options)?;
         Ok(Multigrid { matrix, coupling, amg })
     }

@@ -49,3 +49,11 @@ pub(crate) fn refuse(case: &Case, keys: &[&str]) -> Result<(), PhysicsError> {
     }
     Ok(())
 }
+
+/// Refuses ties, whose two sides may lie on different ranks.
+pub(crate) fn refuse_ties(case: &Case) -> Result<(), PhysicsError> {
+    match ["periodic", "equation"].into_iter().find(|k| case.root().has(k)) {
+        Some(key) => Err(case.root().error(key, "cannot be shared out to ranks", "solve it in one process").into()),
+        None => Ok(()),
+    }
+}

@@ -66,7 +66,7 @@ impl Solver {
         }
         let mut delta = self.free.restrict(&r);
         let residual = self.lu.solve(&mut delta).map_err(failed)?.residual();
-        self.free.free.iter().zip(&delta).for_each(|(&n, d)| next[n as usize] += d);
+        self.free.add(&delta, &mut next);
         self.values = next;
         Ok(residual)
     }
@@ -109,7 +109,7 @@ impl Physics for AdvectionDiffusion {
         // The mass needs two degrees more than the diffusion; the velocity may vary too.
         let assembler = Assembler::new(mesh, 1, 2);
         let fixed: Vec<bool> = (0..mesh.num_nodes()).map(|n| model.is_held(n)).collect();
-        let free = FreeSystem::new(&assembler.zeros(), &fixed);
+        let free = FreeSystem::identified(&assembler.zeros(), &fixed, &model.same);
         let lu = MultifrontalLu::analyse(&free.matrix, &NodeGroups::new(mesh, free.free.iter().map(|&u| u as usize)).get())?;
         let mut values = model.initial();
         model.hold(model.setup.times[0], &mut values);

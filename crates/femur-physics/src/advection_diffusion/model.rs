@@ -4,6 +4,7 @@ use super::kernel::{Flow, Hessians, Point, hessians};
 use crate::PhysicsError;
 use crate::material::{known_tag, materials, to_nodes};
 use crate::state_mesh::StateMesh;
+use crate::ties::identified;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, CellGeometry, Tabulation};
 use femur_mesh::topology::boundary_facets;
@@ -33,6 +34,8 @@ pub(super) struct Model {
     supg: bool,
     pub(super) time: Option<TimeGrid>,
     units: Units,
+    /// For each node the one whose unknown it shares.
+    pub(super) same: Vec<u32>,
     pub(super) setup: Setup,
 }
 
@@ -63,7 +66,23 @@ impl Model {
         let source = root.opt_expr("source")?.unwrap_or_else(|| Expr::constant(0.0));
         let (held, fluxes, time, units) = (BTreeMap::new(), Vec::new(), case.time, case.units);
         let mesh = mesh.clone();
-        let mut model = Model { mesh, output, material_id, diffusivity, velocity, source, held, fluxes, initial, supg, time, units, setup };
+        let mut model = Model {
+            mesh,
+            output,
+            material_id,
+            diffusivity,
+            velocity,
+            source,
+            held,
+            fluxes,
+            initial,
+            supg,
+            time,
+            units,
+            same: Vec::new(),
+            setup,
+        };
+        model.same = identified(case, &model.mesh)?;
         let mut node_type = vec![NodeType::Normal; model.mesh.num_nodes()];
         for table in case.tables("boundary") {
             model.boundary(&table, &mut node_type)?;
@@ -71,6 +90,15 @@ impl Model {
         if model.held.is_empty() && model.time.is_none() {
             let hint = "add [[boundary]] with concentration, or a [time] grid";
             return Err(root.error("boundary", "nothing holds the concentration, so a steady one does not exist", hint).into());
+        }
+        // What is held on one side of a periodic pair is held on the other.
+        for n in 0..model.same.len() {
+            let s = model.same[n] as usize;
+            match (model.held.get(&n).cloned(), model.held.get(&s).cloned()) {
+                (Some(value), None) => model.held.insert(s, value),
+                (None, Some(value)) => model.held.insert(n, value),
+                _ => None,
+            };
         }
         model.set_up(node_type);
         Ok(model)
@@ -208,7 +236,7 @@ impl Model {
 
     /// Nodal values at the start.
     pub(super) fn initial(&self) -> Vec<f64> {
-        (0..self.mesh.num_nodes()).map(|n| self.initial.eval(self.mesh.point(n), self.setup.times[0])).collect()
+        self.same.iter().map(|&n| self.initial.eval(self.mesh.point(n as usize), self.setup.times[0])).collect()
     }
 
     pub(super) fn state(&self, time: f64, values: &[f64]) -> State {

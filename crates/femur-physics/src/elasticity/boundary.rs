@@ -5,6 +5,7 @@ use super::channel;
 use crate::PhysicsError;
 use crate::linear::{Channel, sampled};
 use crate::material::{known_tag, to_nodes};
+use crate::ties::Ties;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints};
 use femur_mesh::{Field, Location, Mesh};
@@ -74,6 +75,7 @@ impl Conditions {
             material_id,
         )?;
         let mut out = reader.out;
+        let ties = Ties::read(case, mesh, &out.constraints)?;
         // Supports win over loads where both touch a node.
         for &u in out.constraints.fixed.keys() {
             let node = u / mesh.dim;
@@ -81,12 +83,17 @@ impl Conditions {
                 out.node_type[node] = NodeType::WallBoundary;
             }
         }
+        ties.constrain(&mut out.constraints);
+        out.channels.extend(
+            ties.channels(case, case.units.length, mesh.num_nodes() * mesh.dim)
+                .map(|c| Channel { load: femur_sim::Load { value: ramp * c.load.value, ..c.load }, ..c }),
+        );
         Ok(out)
     }
 
     pub(crate) fn is_prescribed(&self, unknown: usize) -> bool {
         let node = unknown / self.constraints.components;
-        self.constraints.fixed.contains_key(&unknown) && !self.constraints.frames.contains_key(&node)
+        self.constraints.is_prescribed(unknown) && !self.constraints.frames.contains_key(&node)
     }
 
     /// The prescribed value of an unknown in this case, 0 where free.
@@ -103,7 +110,7 @@ impl Conditions {
             field: "displacement".into(),
             mask: held.iter().map(|&v| v > 0.5).collect(),
             steps: 1,
-            values: body.restrict(&(0..size).map(|u| self.value(u)).collect::<Vec<_>>(), dim),
+            values: body.restrict(&(0..size).map(|u| if self.is_prescribed(u) { self.value(u) } else { 0.0 }).collect::<Vec<_>>(), dim),
         }
     }
 
@@ -125,14 +132,14 @@ impl Conditions {
     /// Whether a node may carry a reaction.
     pub(crate) fn may_react(&self, node: usize) -> bool {
         let c = self.constraints.components;
-        self.supported.contains(&node) || (node * c..(node + 1) * c).any(|u| self.constraints.fixed.contains_key(&u))
+        self.supported.contains(&node) || (node * c..(node + 1) * c).any(|u| self.constraints.is_prescribed(u))
     }
 
     /// Nodes and the directions in which they are held.
     pub(crate) fn held_directions(&self, dim: usize) -> BTreeMap<usize, Vec<[f64; 3]>> {
         let axis = |d: usize| std::array::from_fn(|i| f64::from(u8::from(i == d)));
         let mut out: BTreeMap<usize, Vec<[f64; 3]>> = BTreeMap::new();
-        for &u in self.constraints.fixed.keys() {
+        for &u in self.constraints.fixed.keys().filter(|u| self.constraints.is_prescribed(**u)) {
             let node = u / dim;
             let direction = self.constraints.frames.get(&node).map_or_else(|| axis(u % dim), |f| f[u % dim]);
             out.entry(node).or_default().push(direction);

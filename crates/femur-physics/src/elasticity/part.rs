@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::thermal::Thermal;
 use crate::PhysicsError;
-use crate::linear_system::{LinearSystem, refuse};
+use crate::linear_system::{LinearSystem, refuse, refuse_ties};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 /// Whether the body is held can only be told of the whole mesh, and is not asked here.
 pub(crate) fn system(case: &Case, mesh: &Arc<Mesh>) -> Result<LinearSystem, PhysicsError> {
     refuse(case, &["total_force", "total_moment"])?;
+    refuse_ties(case)?;
     let body = Body::read(case, mesh)?;
     let mut conditions = body.conditions(case, 0.0)?;
     if !conditions.constraints.frames.is_empty() {

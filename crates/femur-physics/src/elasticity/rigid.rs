@@ -24,19 +24,35 @@ pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result
         }
         // Rows: what a held direction says of (translations, rotations).
         let mut rows: Vec<Vec<f64>> = Vec::new();
-        for (node, directions) in conditions.held_directions(dim) {
-            if part[node] != p {
-                continue;
-            }
+        let row = |node: usize, d: [f64; 3]| -> Vec<f64> {
             let x: Vec<f64> = mesh.point(node).iter().zip(&centre).map(|(x, c)| (x - c) * scale).collect();
-            for d in directions {
-                rows.push(if ring {
-                    vec![d[1]]
-                } else if dim == 2 {
-                    vec![d[0], d[1], -x[1] * d[0] + x[0] * d[1]]
-                } else {
-                    vec![d[0], d[1], d[2], x[1] * d[2] - x[2] * d[1], x[2] * d[0] - x[0] * d[2], x[0] * d[1] - x[1] * d[0]]
-                });
+            if ring {
+                vec![d[1]]
+            } else if dim == 2 {
+                vec![d[0], d[1], -x[1] * d[0] + x[0] * d[1]]
+            } else {
+                vec![d[0], d[1], d[2], x[1] * d[2] - x[2] * d[1], x[2] * d[0] - x[0] * d[2], x[0] * d[1] - x[1] * d[0]]
+            }
+        };
+        for (node, directions) in conditions.held_directions(dim) {
+            if part[node] == p {
+                rows.extend(directions.into_iter().map(|d| row(node, d)));
+            }
+        }
+        // A tied unknown moves as what it follows.
+        let axis = |u: usize| std::array::from_fn(|i| f64::from(u8::from(i == u % dim)));
+        for (&slave, masters) in &conditions.constraints.ties {
+            let nodes = std::iter::once(slave).chain(masters.iter().map(|m| m.0)).map(|u| u / dim);
+            if nodes.clone().any(|n| part[n] == p) && nodes.clone().any(|n| part[n] != p) {
+                // Parts that hold each other: the solver will tell.
+                return Ok(());
+            }
+            if part[slave / dim] == p {
+                let mut sum = row(slave / dim, axis(slave));
+                for &(m, factor) in masters {
+                    sum.iter_mut().zip(row(m / dim, axis(m))).for_each(|(s, v)| *s -= factor * v);
+                }
+                rows.push(sum);
             }
         }
         let unknowns = match (dim, ring) {

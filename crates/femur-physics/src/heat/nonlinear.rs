@@ -6,6 +6,7 @@ use femur_fem::{Assembler, CellGeometry, NodeGroups, Tabulation};
 use femur_sim::SimError;
 use femur_solve::newton::{Inadmissible, NewtonOptions, NonlinearProblem, newton};
 use femur_solve::{CsrMatrix, DirectSolver, LinearOperator, SolveError, Symmetry};
+use std::collections::BTreeMap;
 
 /// What a surface lets in, and the slope of it over the temperature there: `(q, dq/dT)`.
 fn inflow(model: &Model, flow: &Flow, x: &[f64], t: f64, temperature: f64) -> (f64, f64) {
@@ -144,12 +145,15 @@ struct Equations<'a> {
     stage: &'a Stage,
     /// The temperature, in which the free unknowns are overwritten.
     whole: Vec<f64>,
+    /// Prescribed values, and what is added at tied unknowns.
+    held: BTreeMap<usize, f64>,
     scale: f64,
 }
 
 impl Equations<'_> {
     fn set(&mut self, x: &[f64]) {
         self.stepper.free.iter().zip(x).for_each(|(&u, &v)| self.whole[u] = v);
+        self.stepper.constraints.follow(&self.held, &mut self.whole);
     }
 }
 
@@ -172,6 +176,7 @@ impl NonlinearProblem for Equations<'_> {
                 size[i] += self.stage.rate * held[i].abs();
             }
         }
+        self.stepper.constraints.gather(&mut all);
         r.iter_mut().zip(&self.stepper.free).for_each(|(r, &u)| *r = all[u]);
         self.scale = size.iter().map(|v| v * v).sum::<f64>().sqrt();
         Ok(())
@@ -213,11 +218,12 @@ impl Stepper {
     /// Solves a stage from a first guess; returns the temperature, the iterations and the last residual.
     pub(super) fn stage(&mut self, stage: &Stage, guess: &[f64]) -> Result<(Vec<f64>, usize, f64), SimError> {
         let mut whole = guess.to_vec();
-        self.model.prescribed(stage.time).into_iter().for_each(|(n, v)| whole[n] = v);
+        let held = self.model.held(stage.time);
+        held.iter().for_each(|(&n, &v)| whole[n] = v);
         let fail = |reason: String| SimError::Solver { time: stage.time, reason };
         let mut x: Vec<f64> = self.free.iter().map(|&u| whole[u]).collect();
         let mut r = vec![0.0; x.len()];
-        let mut equations = Equations { stepper: self, stage, whole, scale: 0.0 };
+        let mut equations = Equations { stepper: self, stage, whole, held, scale: 0.0 };
         equations.residual(&x, &mut r).map_err(|e| fail(e.to_string()))?;
         let options = NewtonOptions { absolute_tolerance: 1e-13 * equations.scale, ..NewtonOptions::default() };
         let report = newton(&mut equations, &mut x, &options).map_err(|e| fail(e.to_string()))?;

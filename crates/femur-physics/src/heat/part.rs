@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::PhysicsError;
-use crate::linear_system::LinearSystem;
+use crate::linear_system::{LinearSystem, refuse_ties};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ pub(crate) fn system(case: &Case, mesh: &Arc<Mesh>) -> Result<LinearSystem, Phys
         let what = "only steady problems with constant coefficients can be shared out to ranks";
         return Err(case.root().error("physics", what, "solve it in one process").into());
     }
+    refuse_ties(case)?;
     let (matrix, _) = model.matrices(0.0)?;
     Ok(LinearSystem { matrix, load: model.load(0.0), prescribed: model.prescribed(0.0), components: 1, rigid_bodies: false })
 }

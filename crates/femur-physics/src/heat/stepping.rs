@@ -42,7 +42,9 @@ fn tr_bdf2_step(stepper: &mut Stepper, from: &[f64], t0: f64, dt: f64) -> Result
     let r3 = stepper.flow(&temperature, second.time)?;
     // b - b^ of the embedded pair; the flow is -R, its sign does not matter to a norm.
     let weights = [w - (1.0 - w) / 3.0, w - (3.0 * w + 1.0) / 3.0, d - d / 3.0];
-    let mut error: Vec<f64> = stepper.free.iter().map(|&u| (weights[0] * r1[u] + weights[1] * r2[u] + weights[2] * r3[u]) / d).collect();
+    let mut whole: Vec<f64> = (0..r1.len()).map(|u| (weights[0] * r1[u] + weights[1] * r2[u] + weights[2] * r3[u]) / d).collect();
+    stepper.constraints.gather(&mut whole);
+    let mut error: Vec<f64> = stepper.free.iter().map(|&u| whole[u]).collect();
     let fail = |e: SolveError| SimError::Solver { time: second.time, reason: e.to_string() };
     stepper.factor(&temperature, second.time, rate).map_err(fail)?;
     stepper.solve(&mut error).map_err(fail)?;

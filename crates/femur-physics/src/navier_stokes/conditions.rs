@@ -2,6 +2,7 @@
 
 use crate::PhysicsError;
 use crate::material::known_tag;
+use crate::ties::identified;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_mesh::topology::boundary_facets;
 use femur_mesh::{FacetId, Mesh};
@@ -25,6 +26,8 @@ pub(super) struct Conditions {
     /// Whether nothing sets the level of the pressure.
     pub(super) enclosed: bool,
     pub(super) varies: bool,
+    /// For each node the one whose unknowns it shares.
+    pub(super) same: Vec<u32>,
 }
 
 /// The words of a `[[boundary]]`.
@@ -42,6 +45,7 @@ impl Conditions {
         for table in case.tables("boundary") {
             out.boundary(&table, mesh, &times, &mut open, &mut slips)?;
         }
+        out.share(case, mesh)?;
         out.varies = out.fixed.values().chain(out.pressures.iter().map(|p| &p.1)).any(Expr::depends_on_time);
         out.cover(case, mesh, &open, &slips, times[0])?;
         Ok(out)
@@ -97,6 +101,27 @@ impl Conditions {
             }
         }
         table.finish()?;
+        Ok(())
+    }
+
+    /// Periodic boundaries: what holds a node on one side holds its partner.
+    fn share(&mut self, case: &Case, mesh: &Mesh) -> Result<(), PhysicsError> {
+        self.same = identified(case, mesh)?;
+        let turned = |n: usize| self.frames.contains_key(&n) || self.frames.contains_key(&(self.same[n] as usize));
+        if let Some(n) = (0..self.same.len()).find(|&n| self.same[n] as usize != n && turned(n)) {
+            let what = format!("ties the node at {:?}, which lies on an inclined slip wall", mesh.point(n));
+            return Err(case.root().error("periodic", what, "turn the mesh so that the wall lies along an axis").into());
+        }
+        for n in 0..self.same.len() {
+            let s = self.same[n] as usize;
+            for d in (0..mesh.dim).filter(|_| s != n) {
+                match (self.fixed.get(&(n, d)).cloned(), self.fixed.get(&(s, d)).cloned()) {
+                    (Some(value), None) => self.fixed.insert((s, d), value),
+                    (None, Some(value)) => self.fixed.insert((n, d), value),
+                    _ => None,
+                };
+            }
+        }
         Ok(())
     }
 
@@ -175,15 +200,24 @@ impl Conditions {
         slips: &BTreeSet<FacetId>,
         start: f64,
     ) -> Result<(), PhysicsError> {
+        let mut periodic = BTreeSet::new();
+        for table in case.tables("periodic") {
+            for key in ["from", "to"] {
+                let hint = "a periodic boundary needs a tag of facets";
+                let facets = mesh.tag_facets(&table.string(key)?).map_err(|e| table.error(key, e.to_string(), hint))?;
+                periodic.extend(facets.iter().copied());
+            }
+        }
         let held = |n: u32| (0..mesh.dim).filter(|&d| self.fixed.contains_key(&(n as usize, d))).count();
         let boundary = boundary_facets(mesh);
-        let closed = |f: FacetId| slips.contains(&f) || mesh.facet_nodes(f).1.iter().all(|&n| held(n) == mesh.dim);
-        let bare = |f: FacetId| !open.contains(&f) && !slips.contains(&f) && mesh.facet_nodes(f).1.iter().any(|&n| held(n) == 0);
+        let closed = |f: FacetId| slips.contains(&f) || periodic.contains(&f) || mesh.facet_nodes(f).1.iter().all(|&n| held(n) == mesh.dim);
+        let covered = |f: FacetId| open.contains(&f) || slips.contains(&f) || periodic.contains(&f);
+        let bare = |f: FacetId| !covered(f) && mesh.facet_nodes(f).1.iter().any(|&n| held(n) == 0);
         if let Some(&f) = boundary.iter().find(|&&f| bare(f)) {
             let x = mesh.point(mesh.facet_nodes(f).1[0] as usize).to_vec();
             let count = boundary.iter().filter(|&&f| bare(f)).count();
             let what = format!("{count} boundary facets have no condition, one of them at {x:?}");
-            let hint = "add [[boundary]] with velocity, no_slip, slip or outflow for every part of the boundary";
+            let hint = "add [[boundary]] with velocity, no_slip, slip or outflow for every part of the boundary, or [[periodic]]";
             return Err(case.root().error("boundary", what, hint).into());
         }
         self.enclosed = boundary.iter().all(|&f| closed(f) && !open.contains(&f));

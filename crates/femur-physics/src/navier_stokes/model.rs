@@ -189,10 +189,11 @@ impl Model {
         let mut x = vec![0.0; system.size()];
         for n in 0..self.mesh.num_nodes() {
             if let Some(at) = system.space.dof(VELOCITY, n) {
-                x[at..at + dim].copy_from_slice(&u[n * dim..(n + 1) * dim]);
+                let s = self.conditions.same[n] as usize;
+                x[at..at + dim].copy_from_slice(&u[s * dim..(s + 1) * dim]);
             }
             if let Some(at) = system.space.dof(PRESSURE, n) {
-                x[at] = p[n];
+                x[at] = p[self.conditions.same[n] as usize];
             }
         }
         x

@@ -56,7 +56,15 @@ impl System {
             }
         }
         let whole = space.zeros();
-        let free = FreeSystem::new(&whole, &fixed);
+        let mut same: Vec<u32> = (0..space.size() as u32).collect();
+        for (node, &s) in conditions.same.iter().enumerate() {
+            for (field, components) in [(VELOCITY, mesh.dim), (PRESSURE, 1)] {
+                if let (Some(u), Some(v)) = (space.dof(field, node), space.dof(field, s as usize)) {
+                    (0..components).for_each(|d| same[u + d] = (v + d) as u32);
+                }
+            }
+        }
+        let free = FreeSystem::identified(&whole, &fixed, &same);
         let lu = MultifrontalLu::analyse(&free.matrix, &grouped(mesh, &free, &groups(mesh, &space, &fixed, false)).get())?;
         let frames = conditions.frames.clone();
         let mesh = mesh.clone();
@@ -236,11 +244,11 @@ impl System {
     /// Adds a step of the free unknowns to `x`.
     pub(super) fn add_free(&self, step: &[f64], x: &mut [f64]) {
         if self.frames.is_empty() {
-            self.free.free.iter().zip(step).for_each(|(&u, s)| x[u as usize] += s);
+            self.free.add(step, x);
             return;
         }
         let mut whole = vec![0.0; self.size()];
-        self.free.free.iter().zip(step).for_each(|(&u, s)| whole[u as usize] = *s);
+        self.free.add(step, &mut whole);
         self.rotate(&mut whole, true);
         x.iter_mut().zip(&whole).for_each(|(x, w)| *x += w);
     }

@@ -95,7 +95,9 @@ impl Equilibrium {
 
     /// What the surroundings exert on the body beside loads and obstacles, `[num_nodes dim]`.
     pub(crate) fn reaction(&self) -> Vec<f64> {
-        self.inertia.as_ref().map_or_else(|| self.balance(), Inertia::reaction)
+        let mut reaction = self.inertia.as_ref().map_or_else(|| self.balance(), Inertia::reaction);
+        self.constraints.gather(&mut reaction);
+        reaction
     }
 
     /// Internal less applied forces at `u`.
@@ -218,6 +220,7 @@ impl Equilibrium {
         let mut u = vec![0.0; self.u.len()];
         prescribed.iter().for_each(|(&i, &v)| u[i] = v);
         self.free.iter().zip(x).for_each(|(&i, &v)| u[i] = v);
+        self.constraints.follow(prescribed, &mut u);
         self.constraints.rotate_back(&mut u);
         u
     }
@@ -297,6 +300,7 @@ impl NonlinearProblem for Equilibrium {
         self.u = self.expand(x, &self.loads.prescribed);
         let mut whole = self.assemble(false)?;
         self.constraints.rotate(&mut whole);
+        self.constraints.gather(&mut whole);
         r.iter_mut().zip(&self.free).for_each(|(r, &i)| *r = whole[i]);
         Ok(())
     }

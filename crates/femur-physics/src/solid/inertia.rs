@@ -145,9 +145,10 @@ impl Inertia {
 
     /// Applied forces, and at prescribed unknowns what their supports exert. Supports in turned frames hold still and do no work.
     fn exerted(&self, mut applied: Vec<f64>, constraints: &Constraints) -> Vec<f64> {
-        let reaction = self.reaction();
+        let mut reaction = self.reaction();
+        constraints.gather(&mut reaction);
         let turned = |u: usize| constraints.frames.contains_key(&(u / constraints.components));
-        constraints.fixed.keys().filter(|&&u| !turned(u)).for_each(|&u| applied[u] += reaction[u]);
+        constraints.fixed.keys().filter(|&&u| constraints.is_prescribed(u) && !turned(u)).for_each(|&u| applied[u] += reaction[u]);
         applied
     }
 

@@ -4,6 +4,7 @@ use crate::PhysicsError;
 use crate::dynamics::{Dynamics, Held, rates};
 use crate::material::{known_tag, materials, to_nodes};
 use crate::state_mesh::StateMesh;
+use crate::ties::Ties;
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, Constraints};
 use femur_mesh::{Field, Location, Mesh};
@@ -29,6 +30,7 @@ pub(super) struct Model {
     pub(super) dynamics: Dynamics,
     pub(super) dt: f64,
     pub(super) units: femur_sim::case::Units,
+    ties: Ties,
     pub(super) setup: Setup,
 }
 
@@ -55,10 +57,26 @@ impl Model {
         let source = case.root().opt_expr("source")?;
         let dt = time.dt() / dynamics.substeps as f64;
         let (mesh, units) = (mesh.clone(), case.units);
-        let mut model = Model { mesh, output, material_id, speed, walls, fluxes, absorbing, source, initial, dynamics, dt, units, setup };
+        let mut model = Model {
+            mesh,
+            output,
+            material_id,
+            speed,
+            walls,
+            fluxes,
+            absorbing,
+            source,
+            initial,
+            dynamics,
+            dt,
+            units,
+            ties: Ties::default(),
+            setup,
+        };
         for table in case.tables("boundary") {
             model.boundary(&table)?;
         }
+        model.ties = Ties::read(case, &model.mesh, &model.constraints())?;
         model.set_up()?;
         Ok(model)
     }
@@ -178,6 +196,7 @@ impl Model {
     pub(super) fn constraints(&self) -> Constraints {
         let mut c = Constraints::new(1);
         c.fixed = self.held(self.setup.times[0]).into_keys().map(|u| (u, 0.0)).collect();
+        self.ties.constrain(&mut c);
         c
     }
 
@@ -185,8 +204,11 @@ impl Model {
     pub(super) fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
         let t = self.setup.times[0];
         let mut out = [0, 1].map(|k| (0..self.mesh.num_nodes()).map(|n| self.initial[k].eval(self.mesh.point(n), t)).collect::<Vec<f64>>());
-        self.held(t).into_iter().for_each(|(n, v)| out[0][n] = v);
-        self.rates(t)?.0.into_iter().for_each(|(n, v)| out[1][n] = v);
+        let (constraints, held, rates) = (self.constraints(), self.held(t), self.rates(t)?.0);
+        for (values, held) in out.iter_mut().zip([held, rates]) {
+            held.iter().for_each(|(&n, &v)| values[n] = v);
+            constraints.follow(&held, values);
+        }
         Ok(out)
     }
 
