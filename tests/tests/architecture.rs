@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("femur-petsc", &[]),
     ("femur-sim", &["femur-mesh"]),
     ("femur-fem", &["femur-mesh", "femur-solve", "femur-sim"]),
-    ("femur-physics", &["femur-fem", "femur-solve", "femur-sim", "femur-mesh"]),
+    ("femur-physics", &["femur-fem", "femur-solve", "femur-sim", "femur-mesh", "femur-io"]),
     ("femur-io", &["femur-mesh", "femur-sim"]),
     ("femur-dataset", &["femur-mesh", "femur-sim"]),
     ("femur-learn", &["femur-dataset", "femur-sim", "femur-mesh", "femur-solve"]),

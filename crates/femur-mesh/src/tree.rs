@@ -25,6 +25,7 @@ impl Aabb {
     }
 }
 
+#[derive(Debug)]
 struct Branch {
     bounds: Aabb,
     /// Range of `items`.
@@ -35,6 +36,7 @@ struct Branch {
 }
 
 /// Boxes numbered as they were given. Queries visit the tree in a fixed order, and of equal items take the lowest number.
+#[derive(Debug)]
 pub(crate) struct BoxTree {
     branches: Vec<Branch>,
     items: Vec<u32>,

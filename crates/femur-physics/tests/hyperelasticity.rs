@@ -304,6 +304,41 @@ fn an_obstacle_that_leaves_lets_the_body_go() {
     assert_eq!(distance.steps, 5);
 }
 
+/// A press with a flat face, given as a mesh, does what a plane does; a ball of flat facets nearly what a ball does.
+#[test]
+fn an_obstacle_may_be_a_mesh() {
+    let mesh = Arc::new(box_([1.0, 0.5, 1.0], [4, 2, 4], CellKind::Hex8).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let run = |shape: &str| {
+        let text = case(3, "E = 100.0\nnu = 0.3", "")
+            + "[[boundary]]\ntag = \"bottom\"\ndisplacement = [0.0, 0.0, 0.0]\n[[obstacle]]\nname = \"punch\"\ntag = \"top\"\n"
+            + shape
+            + "displacement = [0.0, -0.1, 0.0]\n";
+        let t = solve(&text, &mesh);
+        let force = t.log.series.iter().find(|s| s.name == "punch_force.y").unwrap();
+        (force.values[force.values.len() - 1], t.states[0].field("displacement").unwrap().values.clone())
+    };
+    let save = |name: &str, mesh: Mesh| {
+        let path = dir.path().join(name);
+        femur_io::write_mesh(&path, &femur_io::MeshFile { mesh, fields: Vec::new() }).unwrap();
+        format!("shape = \"mesh\"\nfile = {:?}\n", path.to_str().unwrap())
+    };
+    let mut press = box_([3.0, 1.0, 3.0], [3, 2, 4], CellKind::Tet4).unwrap();
+    press.points.chunks_exact_mut(3).for_each(|p| (p[0], p[1], p[2]) = (p[0] - 1.0, p[1] + 0.5, p[2] - 1.0));
+    let (a, b) = (run(&save("press.msh", press)), run("shape = \"plane\"\npoint = [0, 0.5, 0]\nnormal = [0, -1, 0]\n"));
+    assert!((a.0 / b.0 - 1.0).abs() < 1e-9 && a.1.iter().zip(&b.1).all(|(a, b)| (a - b).abs() < 1e-9), "{} {}", a.0, b.0);
+    // A cube blown up to a ball.
+    let mut ball = box_([2.0; 3], [12, 12, 12], CellKind::Tet4).unwrap();
+    for p in ball.points.chunks_exact_mut(3) {
+        let q: [f64; 3] = std::array::from_fn(|d| p[d] - 1.0);
+        let (far, length) = (q.iter().fold(0.0_f64, |a, v| a.max(v.abs())), q.iter().map(|v| v * v).sum::<f64>().sqrt());
+        let to = if length > 0.0 { 0.4 * far / length } else { 0.0 };
+        (p[0], p[1], p[2]) = (0.5 + to * q[0], 0.9 + to * q[1], 0.5 + to * q[2]);
+    }
+    let (a, b) = (run(&save("ball.vtu", ball)), run("shape = \"sphere\"\ncenter = [0.5, 0.9, 0.5]\nradius = 0.4\n"));
+    assert!((a.0 / b.0 - 1.0).abs() < 0.05, "{} {}", a.0, b.0);
+}
+
 #[test]
 fn mistakes_are_named() {
     let mesh = grid(CellKind::Quad4, 2);
@@ -316,4 +351,7 @@ fn mistakes_are_named() {
     assert!(e("E = 1.0\nnu = 0.3", "[newton]\nmax_cuts = 99\n", "").contains("newton.max_cuts"));
     let obstacle = "[[obstacle]]\ntag = \"top\"\nshape = \"circle\"\ncenter = [0.5, 2.0]\n";
     assert!(e("E = 1.0\nnu = 0.3", "", obstacle).contains("obstacle.0.radius"));
+    let obstacle = "[[obstacle]]\ntag = \"top\"\nshape = \"mesh\"\nfile = \"nowhere.msh\"\n";
+    let said = e("E = 1.0\nnu = 0.3", "", obstacle);
+    assert!(said.contains("obstacle.0.file") && said.contains("nowhere.msh") && said.contains("hint"), "{said}");
 }

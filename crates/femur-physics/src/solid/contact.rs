@@ -9,12 +9,13 @@ use super::{Assembly, Tensor};
 use crate::PhysicsError;
 use crate::material::known_tag;
 use femur_fem::facets::{FacetPoint, facet_points};
-use femur_mesh::Mesh;
+use femur_mesh::{Mesh, Surface};
 use femur_sim::case::{Case, Expr, Table};
 use femur_solve::CsrMatrix;
+use std::path::Path;
 
 /// What an obstacle looks like at the start. In 2D a sphere is a disc.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 enum Shape {
     /// The half space behind a point; the unit normal points towards the body.
     Plane {
@@ -31,6 +32,8 @@ enum Shape {
         axis: [f64; 3],
         radius: f64,
     },
+    /// The boundary of a mesh of it.
+    Mesh(Surface),
 }
 
 fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -47,6 +50,10 @@ impl Shape {
                 let from: [f64; 3] = std::array::from_fn(|d| x[d] - point[d]);
                 let along = dot(from, axis);
                 round(std::array::from_fn(|d| from[d] - along * axis[d]), radius, Some(axis))
+            }
+            Shape::Mesh(ref surface) => {
+                let gap = surface.gap(x);
+                (gap.distance, gap.normal, gap.curvature)
             }
         }
     }
@@ -105,10 +112,10 @@ const PENETRATION: f64 = 1e-3;
 impl Obstacle {
     /// Reads `[[obstacle]]`; `stiffness` is a modulus of the body, from which the penalty follows.
     pub(crate) fn read(case: &Case, mesh: &Mesh, thickness: f64, stiffness: f64) -> Result<Vec<Obstacle>, PhysicsError> {
-        case.tables("obstacle").iter().enumerate().map(|(i, t)| Obstacle::read_one(t, i, mesh, thickness, stiffness)).collect()
+        case.tables("obstacle").iter().enumerate().map(|(i, t)| Obstacle::read_one(case, t, i, mesh, thickness, stiffness)).collect()
     }
 
-    fn read_one(table: &Table, number: usize, mesh: &Mesh, thickness: f64, stiffness: f64) -> Result<Obstacle, PhysicsError> {
+    fn read_one(case: &Case, table: &Table, number: usize, mesh: &Mesh, thickness: f64, stiffness: f64) -> Result<Obstacle, PhysicsError> {
         let name = table.string_or("name", &format!("obstacle_{}", number + 1))?;
         let tag = table.string("tag")?;
         known_tag(mesh, table, "tag", &tag)?;
@@ -126,7 +133,7 @@ impl Obstacle {
             penalty.extend(of_facet.iter().map(|_| given.unwrap_or(PENALTY * stiffness / size)));
             points.extend(of_facet.into_iter().map(|p| FacetPoint { area: p.area * thickness, ..p }));
         }
-        let shape = read_shape(table, mesh.dim)?;
+        let shape = read_shape(case, table, mesh.dim)?;
         let motion = if table.has("displacement") {
             let motion = table.exprs("displacement")?;
             if motion.len() != mesh.dim {
@@ -245,7 +252,7 @@ impl Obstacle {
     }
 }
 
-fn read_shape(table: &Table, dim: usize) -> Result<Shape, PhysicsError> {
+fn read_shape(case: &Case, table: &Table, dim: usize) -> Result<Shape, PhysicsError> {
     let vector = |key: &str| -> Result<[f64; 3], PhysicsError> {
         let v = table.numbers(key)?;
         if v.len() != dim {
@@ -263,12 +270,27 @@ fn read_shape(table: &Table, dim: usize) -> Result<Shape, PhysicsError> {
             Err(table.error(key, "has no direction", "write a vector that is not zero").into())
         }
     };
-    let shapes = if dim == 3 { &["plane", "sphere", "cylinder"][..] } else { &["plane", "circle"][..] };
-    Ok(match (table.choice("shape", shapes)?, dim) {
-        (0, _) => Shape::Plane { point: vector("point")?, normal: unit("normal")? },
-        (1, _) => Shape::Sphere { centre: vector("center")?, radius: table.positive("radius")? },
+    let shapes = if dim == 3 { &["plane", "mesh", "sphere", "cylinder"][..] } else { &["plane", "mesh", "circle"][..] };
+    Ok(match table.choice("shape", shapes)? {
+        0 => Shape::Plane { point: vector("point")?, normal: unit("normal")? },
+        1 => Shape::Mesh(read_surface(case, table, dim)?),
+        2 => Shape::Sphere { centre: vector("center")?, radius: table.positive("radius")? },
         _ => Shape::Cylinder { point: vector("point")?, axis: unit("axis")?, radius: table.positive("radius")? },
     })
+}
+
+/// The surface of the mesh that `file` names beside the case, its coordinates times `scale`.
+fn read_surface(case: &Case, table: &Table, dim: usize) -> Result<Surface, PhysicsError> {
+    let (file, scale) = (table.string("file")?, table.positive_or("scale", 1.0)?);
+    let path = Path::new(&case.origin).parent().unwrap_or(Path::new("")).join(file);
+    let refuse =
+        |what: String| table.error("file", what, "give a mesh of the obstacle, in 2D or 3D as the body: its boundary is what touches");
+    let mut mesh = femur_io::read_mesh(&path).map_err(|e| refuse(e.to_string()))?.mesh;
+    if mesh.dim != dim {
+        return Err(refuse(format!("{} is a mesh of dimension {}", path.display(), mesh.dim)).into());
+    }
+    mesh.points.iter_mut().for_each(|x| *x *= scale);
+    Surface::of(&mesh).map_err(|e| refuse(format!("{}: {e}", path.display())).into())
 }
 
 #[cfg(test)]
@@ -316,7 +338,24 @@ mod tests {
     fn the_tangent_is_the_derivative_of_the_force_and_the_resultant_its_sum() {
         let flat = Arc::new(rectangle([1.0, 1.0], [2, 2], CellKind::Quad8).unwrap());
         let solid = Arc::new(box_([1.0; 3], [2, 2, 2], CellKind::Tet10).unwrap());
+        // Punches with an edge or a corner (2D) towards the body.
+        let dir = tempfile::tempdir().unwrap();
+        let punch = |mesh: &Mesh, name: &str, place: [f64; 3]| {
+            let mut mesh = mesh.clone();
+            let (s, c) = 0.7_f64.sin_cos();
+            for p in mesh.points.chunks_exact_mut(mesh.dim) {
+                let (x, y) = (p[0] - 0.5, p[1] - 0.5);
+                (p[0], p[1]) = (place[0] + c * x - s * y, place[1] + s * x + c * y);
+                p.iter_mut().skip(2).for_each(|z| *z += place[2]);
+            }
+            let path = dir.path().join(name);
+            femur_io::write_mesh(&path, &femur_io::MeshFile { mesh, fields: Vec::new() }).unwrap();
+            format!("shape = \"mesh\"\nfile = {:?}\nscale = 0.5\n", path.to_str().unwrap())
+        };
+        let (flat_punch, solid_punch) = (punch(&flat, "flat.msh", [0.9, 2.6, 0.0]), punch(&solid, "solid.msh", [0.9, 2.6, 0.5]));
         for (mesh, text) in [
+            (&flat, flat_punch.as_str()),
+            (&solid, solid_punch.as_str()),
             (&flat, "shape = \"circle\"\ncenter = [0.45, 1.9]\nradius = 1.0\n"),
             (&flat, "shape = \"plane\"\npoint = [0.0, 0.9]\nnormal = [0.2, -1.0]\n"),
             (&solid, "shape = \"sphere\"\ncenter = [0.45, 1.9, 0.6]\nradius = 1.0\n"),
