@@ -26,6 +26,7 @@ command -v python3 >/dev/null || { echo "peers: no python3" >&2; exit 1; }
 environment bench numpy scipy scikit-fem meshio h5py gmsh pyamg pypardiso
 environment bench-ngsolve ngsolve numpy scipy h5py
 environment bench-mfem mfem numpy
+environment bench-torch torch numpy
 
 if [ "$1" = all ]; then
     as_root=()

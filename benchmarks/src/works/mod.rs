@@ -3,6 +3,7 @@
 mod amg;
 mod assembly;
 mod direct;
+mod learning;
 mod many_cases;
 mod navier_stokes;
 mod plate;
@@ -28,4 +29,5 @@ pub static WORKS: &[Work] = &[
     Work { name: "whole-program", run: whole_program::run },
     Work { name: "many-cases", run: many_cases::run },
     Work { name: "navier-stokes", run: navier_stokes::run },
+    Work { name: "learning", run: learning::run },
 ];

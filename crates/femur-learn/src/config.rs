@@ -1,6 +1,6 @@
 //! `[model]`, `[training]` and `[learning]` of a case.
 
-use crate::LearnError;
+use crate::{LearnError, Memory};
 use femur_sim::case::{Case, Table};
 use femur_sim::{Coordinates, LearningTask};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,14 @@ pub struct ModelConfig {
     pub slices: usize,
     /// Attention heads.
     pub heads: usize,
+    /// Hidden layers of the encoders, the decoder and the networks of full steps.
+    #[serde(default = "one")]
+    pub hidden_layers: usize,
+}
+
+/// What model files of before that key have.
+fn one() -> usize {
+    1
 }
 
 /// How parameters follow from gradients.
@@ -85,6 +93,9 @@ pub struct TrainingConfig {
     /// Stop (resumable) after so many seconds; 0 for never.
     #[serde(skip)]
     pub time_limit: f64,
+    /// What is kept for the backward pass; the result is the same to the bit.
+    #[serde(skip)]
+    pub memory: Memory,
 }
 
 /// All that decides a training.
@@ -146,6 +157,7 @@ impl ModelConfig {
             pattern: t.string_or("pattern", "LTLTLTL")?,
             slices: t.usize_or("slices", 32)?,
             heads: t.usize_or("heads", 4)?,
+            hidden_layers: t.usize_or("hidden_layers", 1)?,
         };
         if let Some((key, what, hint)) = config.fault() {
             return Err(t.error(key, what, hint).into());
@@ -164,6 +176,9 @@ impl ModelConfig {
         }
         if !(1..=1024).contains(&self.slices) || self.steps > 100 {
             return Some(("slices", "slices must lie between 1 and 1024 and steps be at most 100".into(), "slices = 32, steps = 8"));
+        }
+        if !(1..=8).contains(&self.hidden_layers) {
+            return Some(("hidden_layers", "must lie between 1 and 8".into(), "1, or 2 as in the published network"));
         }
         if self.pattern.is_empty() || self.pattern.len() > 100 || self.pattern.chars().any(|c| !"LFT".contains(c)) {
             return Some(("pattern", "is made of the letters L (lite), F (full) and T (attention)".into(), "LTLTLTL"));
@@ -193,6 +208,7 @@ impl TrainingConfig {
             from: from.clone(),
             from_sha256: from.map(|path| hash(&path)).transpose()?,
             time_limit: t.f64_or("time_limit", 0.0)?,
+            memory: Memory::ALL[t.choice_or("memory", &Memory::ALL.map(|m| m.1), 0)?].0,
         };
         if config.steps == 0 || config.batch == 0 || config.checkpoint_every == 0 || config.validate_every == 0 {
             return Err(t
@@ -203,13 +219,13 @@ impl TrainingConfig {
         Ok(config)
     }
 
-    #[cfg(test)]
-    pub(crate) fn for_tests() -> Self {
+    /// One graph an update at this learning rate, without decay, warm-up, or anything that a case may ask for.
+    pub fn plain(learning_rate: f64) -> Self {
         TrainingConfig {
             steps: 100,
             batch: 1,
             optimiser: Optimiser::AdamW,
-            learning_rate: 1e-3,
+            learning_rate,
             warmup: 0.0,
             weight_decay: 0.0,
             clip: 1.0,
@@ -221,6 +237,7 @@ impl TrainingConfig {
             from: None,
             from_sha256: None,
             time_limit: 0.0,
+            memory: Memory::Store,
         }
     }
 

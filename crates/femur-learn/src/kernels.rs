@@ -294,10 +294,36 @@ kernel! {
 }
 
 kernel! {
-    /// `sums[at[k]] += x[k]` for each row k.
-    fn scatter_add(at: &[u32], w: usize, x: &[E], sums: &mut [E]) {
+    /// `sums[at[k] - first] += x[k]` for each row k.
+    fn scatter_add(at: &[u32], first: usize, w: usize, x: &[E], sums: &mut [E]) {
         for (x, &r) in x.chunks_exact(w).zip(at) {
-            let sum = &mut sums[r as usize * w..][..w];
+            let sum = &mut sums[(r as usize - first) * w..][..w];
+            for i in 0..w {
+                sum[i] += x[i];
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `y[k] += x[at[k]]` for each row k.
+    fn gather_add(at: &[u32], w: usize, x: &[E], y: &mut [E]) {
+        for (y, &r) in y.chunks_exact_mut(w).zip(at) {
+            let x = &x[r as usize * w..][..w];
+            for i in 0..w {
+                y[i] += x[i];
+            }
+        }
+    }
+}
+
+kernel! {
+    /// `sum = sum over the rows `of` of x`, in their order.
+    fn gather_sum(of: &[u32], x: &[E], sum: &mut [E]) {
+        let w = sum.len();
+        sum.fill(E::of(0.0));
+        for &k in of {
+            let x = &x[k as usize * w..][..w];
             for i in 0..w {
                 sum[i] += x[i];
             }

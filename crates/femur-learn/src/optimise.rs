@@ -18,31 +18,34 @@ const SMALLEST: usize = 8;
 
 /// One update.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step {
+pub struct Step {
     /// Number of the update, from 0.
-    pub(crate) number: usize,
+    pub number: usize,
     /// Learning rate.
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// What gradients are multiplied by.
-    pub(crate) scale: f32,
+    pub scale: f32,
 }
 
 /// The optimiser's moments, in the order of the parameters. `second` of a matrix that Muon takes stays 0.
 #[derive(Clone)]
-pub(crate) struct Moments {
-    pub(crate) first: Vec<Vec<f32>>,
-    pub(crate) second: Vec<Vec<f32>>,
+pub struct Moments {
+    /// Mean of the gradients.
+    pub first: Vec<Vec<f32>>,
+    /// Mean of their squares.
+    pub second: Vec<Vec<f32>>,
 }
 
 impl Moments {
-    pub(crate) fn zeros(params: &Params) -> Self {
+    /// Those of a start.
+    pub fn zeros(params: &Params) -> Self {
         let zeros = || params.list.iter().map(|p| vec![0.0; p.3.len()]).collect();
         Moments { first: zeros(), second: zeros() }
     }
 }
 
 /// Makes an update of the parameters that are not frozen.
-pub(crate) fn update(params: &mut Params, moments: &mut Moments, gradients: &[Vec<f32>], frozen: &[bool], step: Step, t: &TrainingConfig) {
+pub fn update(params: &mut Params, moments: &mut Moments, gradients: &[Vec<f32>], frozen: &[bool], step: Step, t: &TrainingConfig) {
     let (rate, scale) = (step.rate as f32, step.scale);
     let decay = 1.0 - rate * t.weight_decay as f32;
     let rows = params.list.par_iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradients).zip(frozen);
@@ -156,7 +159,7 @@ mod tests {
     fn both_optimisers_find_a_minimum() {
         // Least |X - target|^2 over a matrix and a bias.
         for optimiser in [Optimiser::AdamW, Optimiser::Muon] {
-            let t = TrainingConfig { optimiser, steps: 400, learning_rate: 0.05, weight_decay: 0.0, ..TrainingConfig::for_tests() };
+            let t = TrainingConfig { optimiser, steps: 400, learning_rate: 0.05, weight_decay: 0.0, ..TrainingConfig::plain(1e-3) };
             let mut params = Params::new(1);
             params.weight("step.0.weight", 8, 12, 1.0);
             params.row("step.0.bias", 12, 0.0);

@@ -79,20 +79,42 @@ impl<E: Real> Grads<E> {
     }
 }
 
+/// What a training keeps of the values within message-passing steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// Everything that the backward pass reads.
+    #[default]
+    Store,
+    /// What goes into each step; the rest is computed once more.
+    Recompute,
+}
+
+impl Memory {
+    /// All, with their words in a case.
+    pub const ALL: [(Memory, &str); 2] = [(Memory::Store, "store"), (Memory::Recompute, "recompute")];
+}
+
 /// A tape, or (for inference) none.
 pub struct Recorder<E: Real> {
     tape: Option<OwnedTape<E, Cpu>>,
+    memory: Memory,
 }
 
 impl<E: Real> Recorder<E> {
     /// Records for a backward pass.
-    pub fn training() -> Self {
-        Recorder { tape: Some(OwnedTape::default()) }
+    pub fn training(memory: Memory) -> Self {
+        Recorder { tape: Some(OwnedTape::default()), memory }
     }
 
     /// Computes only.
     pub fn inference() -> Self {
-        Recorder { tape: None }
+        Recorder { tape: None, memory: Memory::Store }
+    }
+
+    /// What to keep for a backward pass; `None` if there will be none.
+    pub fn memory(&self) -> Option<Memory> {
+        self.tape.is_some().then_some(self.memory)
     }
 
     /// Notes an operation. `backward(inputs, output, gradient of the output)` returns the inputs' gradients; that of an input which
@@ -105,10 +127,23 @@ impl<E: Real> Recorder<E> {
         columns: usize,
         backward: impl FnOnce(&[Var<E>; N], &Var<E>, Vec<E>) -> [Vec<E>; N] + 'static,
     ) -> Var<E> {
+        let own: [Var<E>; N] = inputs.map(Var::clone);
+        self.op_of(&inputs, values, rows, columns, move |_, output, gradient| backward(&own, output, gradient).into())
+    }
+
+    /// As [`Recorder::op`], of any number of inputs.
+    pub fn op_of(
+        &mut self,
+        inputs: &[&Var<E>],
+        values: Vec<E>,
+        rows: usize,
+        columns: usize,
+        backward: impl FnOnce(&[Var<E>], &Var<E>, Vec<E>) -> Vec<Vec<E>> + 'static,
+    ) -> Var<E> {
         let needs = self.tape.is_some() && inputs.iter().any(|i| i.needs_gradient);
         let out = Var::new(values, rows, columns, needs);
         if let (Some(tape), true) = (&mut self.tape, needs) {
-            let inputs: [Var<E>; N] = inputs.map(Var::clone);
+            let inputs: Vec<Var<E>> = inputs.iter().map(|v| (*v).clone()).collect();
             let output = out.clone();
             tape.add_backward_op(move |gradients| {
                 let gradient = std::mem::take(&mut **gradients.get_or_alloc_mut(&output.slot)?);

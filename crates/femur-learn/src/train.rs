@@ -279,7 +279,7 @@ pub fn train(
 
 /// The plan's training without what may differ between a run and its resumption.
 fn comparable(plan: &Plan) -> crate::TrainingConfig {
-    crate::TrainingConfig { time_limit: 0.0, from: None, ..plan.training.clone() }
+    crate::TrainingConfig { time_limit: 0.0, from: None, memory: crate::Memory::Store, ..plan.training.clone() }
 }
 
 /// The model that the plan starts from.
@@ -332,7 +332,7 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool]
             let example = &train[shuffled(train.len(), step * t.batch + slot, t.seed)];
             let pick = (rng.next_u64() % example.steps() as u64) as usize;
             let (features, targets, weights) = example.sample(surrogate, &vars, pick, &mut rng)?;
-            let mut recorder = Recorder::training();
+            let mut recorder = Recorder::training(t.memory);
             let out = surrogate.forward(&vars, &example.graph, &features, &mut recorder);
             let mut loss = 0.0;
             let mut seed = Vec::with_capacity(targets.len());

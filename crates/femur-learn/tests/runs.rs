@@ -70,7 +70,7 @@ fn plan(kind: &str, steps: usize) -> Plan {
             noise: 0.0,
             units: "SI".into(),
         },
-        model: ModelConfig { kind: kind.into(), width: 16, steps: 2, pattern: "LTL".into(), slices: 4, heads: 2 },
+        model: ModelConfig { kind: kind.into(), width: 16, steps: 2, pattern: "LTL".into(), slices: 4, heads: 2, hidden_layers: 1 },
         training: TrainingConfig {
             steps,
             batch: 1,
@@ -87,6 +87,7 @@ fn plan(kind: &str, steps: usize) -> Plan {
             from: None,
             from_sha256: None,
             time_limit: 0.0,
+            memory: femur_learn::Memory::Store,
         },
     }
 }

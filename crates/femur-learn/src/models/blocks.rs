@@ -3,7 +3,7 @@
 use super::{Net, init_linear, init_mlp, init_norm};
 use crate::Real;
 use crate::config::ModelConfig;
-use crate::ops::Adjacency;
+use crate::ops::{Adjacency, step_params};
 use crate::params::Params;
 use crate::tape::Var;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) fn init_lite(p: &mut Params, name: &str, width: usize, edges: usize) 
 }
 
 /// `v + W mean(relu(A v_s + B v_r + C e))`, on normalised `v`.
-pub(super) fn lite<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, edges: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
+pub(super) fn lite<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, edges: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
     let x = net.norm(v, &format!("{name}.norm"));
     let p = net.matmul(&x, &format!("{name}.sender"));
     let q = net.matmul(&x, &format!("{name}.receiver"));
@@ -26,7 +26,7 @@ pub(super) fn lite<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, edges: &Va
     net.residual(v, &m, &format!("{name}.out"))
 }
 
-pub(super) fn init_full(p: &mut Params, name: &str, width: usize) {
+pub(super) fn init_full(p: &mut Params, name: &str, width: usize, hidden: usize) {
     p.weight(&format!("{name}.sender.weight"), width, width, 1.0);
     p.weight(&format!("{name}.receiver.weight"), width, width, 1.0);
     init_linear(p, &format!("{name}.edge"), width, width, 1.0);
@@ -36,15 +36,47 @@ pub(super) fn init_full(p: &mut Params, name: &str, width: usize) {
     init_linear(p, &format!("{name}.node"), width, width, 1.0);
     init_linear(p, &format!("{name}.node_out"), width, width, 1.0);
     init_norm(p, &format!("{name}.node_norm"), width);
+    for k in 1..hidden {
+        init_linear(p, &format!("{name}.edge_hidden.{k}"), width, width, 1.4);
+        init_linear(p, &format!("{name}.node_hidden.{k}"), width, width, 1.4);
+    }
 }
 
-/// The published step (Pfaff et al. 2021): edge and node networks with LayerNorm and residuals; the first layers are split into
-/// products per node and per edge.
-pub(super) fn full<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> (Var<E>, Var<E>) {
+/// Steps of the published kind (Pfaff et al. 2021) one after another: edge and node networks with LayerNorm and residuals; the first
+/// layers are split into products per node and per edge.
+pub(super) fn full_steps<E: Real>(net: &mut Net<'_, '_, E>, names: &[String], v: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
+    let params = params(net, names);
+    net.ops.full_steps(v, e, &params, graph, false)
+}
+
+/// [`full_steps`] that give the edges too.
+pub(super) fn full_steps_with_edges<E: Real>(
+    net: &mut Net<'_, '_, E>,
+    names: &[String],
+    v: &Var<E>,
+    e: &Var<E>,
+    graph: &Arc<Adjacency>,
+) -> (Var<E>, Var<E>) {
+    let params = params(net, names);
+    let both = net.ops.full_steps(v, e, &params, graph, true);
+    (net.ops.rows(&both, 0..v.rows()), net.ops.rows(&both, v.rows()..both.rows()))
+}
+
+fn params<'v, E: Real>(net: &Net<'_, 'v, E>, names: &[String]) -> Vec<Vec<&'v Var<E>>> {
+    let of = step_params(net.hidden);
+    names.iter().map(|name| of.iter().map(|p| net.vars.get(&format!("{name}.{p}"))).collect()).collect()
+}
+
+/// One such step by single operations: what [`full_steps`] is held against.
+#[cfg(test)]
+pub(super) fn full<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> (Var<E>, Var<E>) {
     let p = net.matmul(v, &format!("{name}.sender"));
     let q = net.matmul(v, &format!("{name}.receiver"));
     let r = net.linear(e, &format!("{name}.edge"));
-    let h = net.ops.edge_combine(&p, &q, &r, graph);
+    let mut h = net.ops.edge_combine(&p, &q, &r, graph);
+    for k in 1..net.hidden {
+        h = net.linear_relu(&h, &format!("{name}.edge_hidden.{k}"));
+    }
     let h = net.linear(&h, &format!("{name}.edge_out"));
     let h = net.norm(&h, &format!("{name}.edge_norm"));
     let e = net.ops.add(e, &h);
@@ -52,7 +84,10 @@ pub(super) fn full<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, e: &Var<E>
     let a = net.linear(v, &format!("{name}.node"));
     let b = net.matmul(&sum, &format!("{name}.node_message"));
     let h = net.ops.add(&a, &b);
-    let h = net.ops.relu(&h);
+    let mut h = net.ops.relu(&h);
+    for k in 1..net.hidden {
+        h = net.linear_relu(&h, &format!("{name}.node_hidden.{k}"));
+    }
     let h = net.linear(&h, &format!("{name}.node_out"));
     let h = net.norm(&h, &format!("{name}.node_norm"));
     (net.ops.add(v, &h), e)
@@ -68,11 +103,11 @@ pub(super) fn init_attention(p: &mut Params, name: &str, c: &ModelConfig) {
     }
     init_linear(p, &format!("{name}.out"), w, w, 0.5);
     init_norm(p, &format!("{name}.mlp_norm"), w);
-    init_mlp(p, &format!("{name}.mlp"), [w, 2 * w, w], 0.5);
+    init_mlp(p, &format!("{name}.mlp"), [w, 2 * w, w], 1, 0.5);
 }
 
 /// Attention over learned slices, linear in the number of nodes (Wu et al. 2024), then a node network; both with residuals.
-pub(super) fn attention<E: Real>(net: &mut Net<E>, name: &str, v: &Var<E>, heads: usize, slices: usize) -> Var<E> {
+pub(super) fn attention<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, heads: usize, slices: usize) -> Var<E> {
     let x = net.norm(v, &format!("{name}.norm"));
     let s = net.linear(&x, &format!("{name}.slice"));
     let s = net.ops.softmax(&s, slices);

@@ -2,7 +2,7 @@
 //!
 //! `[model] pattern` names the steps: L lite, F full, T attention.
 
-use super::blocks::{attention, full, init_attention, init_full, init_lite, lite};
+use super::blocks::{attention, full_steps, full_steps_with_edges, init_attention, init_full, init_lite, lite};
 use super::{GraphInput, Model, Net, Widths, init_mlp};
 use crate::Real;
 use crate::config::ModelConfig;
@@ -14,20 +14,26 @@ use crate::tape::{Recorder, Var};
 pub(super) struct MeshGraphNetGlobal;
 
 fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
-    let mut net = Net { ops: Ops { recorder }, vars };
+    let mut net = Net { ops: Ops { recorder }, vars, hidden: config.hidden_layers };
     let mut v = net.mlp(&input.nodes, "encode.node");
     let mut e = config.pattern.contains('F').then(|| net.mlp(&input.edges, "encode.edge"));
-    for (k, step) in config.pattern.chars().enumerate() {
-        let name = format!("step.{k}");
-        v = match (step, &e) {
-            ('T', _) => attention(&mut net, &name, &v, config.heads, config.slices),
-            ('F', Some(latent)) => {
-                let (next, latent) = full(&mut net, &name, &v, latent, &input.graph);
+    let pattern = config.pattern.as_bytes();
+    let mut k = 0;
+    while k < pattern.len() {
+        // Full steps that follow one another are one operation.
+        let run = pattern[k..].iter().take_while(|s| **s == b'F').count().max(1);
+        let names: Vec<String> = (k..k + run).map(|k| format!("step.{k}")).collect();
+        v = match (pattern[k], &e) {
+            (b'T', _) => attention(&mut net, &names[0], &v, config.heads, config.slices),
+            (b'F', Some(latent)) if pattern[k + run..].contains(&b'F') => {
+                let (next, latent) = full_steps_with_edges(&mut net, &names, &v, latent, &input.graph);
                 e = Some(latent);
                 next
             }
-            _ => lite(&mut net, &name, &v, &input.edges, &input.graph),
+            (b'F', Some(latent)) => full_steps(&mut net, &names, &v, latent, &input.graph),
+            _ => lite(&mut net, &names[0], &v, &input.edges, &input.graph),
         };
+        k += run;
     }
     let v = net.norm(&v, "decode.norm");
     net.mlp(&v, "decode")
@@ -40,20 +46,20 @@ impl Model for MeshGraphNetGlobal {
 
     fn init(&self, widths: Widths, config: &ModelConfig, p: &mut Params) {
         let w = config.width;
-        init_mlp(p, "encode.node", [widths.nodes, w, w], 1.0);
+        init_mlp(p, "encode.node", [widths.nodes, w, w], config.hidden_layers, 1.0);
         if config.pattern.contains('F') {
-            init_mlp(p, "encode.edge", [widths.edges, w, w], 1.0);
+            init_mlp(p, "encode.edge", [widths.edges, w, w], config.hidden_layers, 1.0);
         }
         for (k, step) in config.pattern.chars().enumerate() {
             let name = format!("step.{k}");
             match step {
                 'T' => init_attention(p, &name, config),
-                'F' => init_full(p, &name, w),
+                'F' => init_full(p, &name, w, config.hidden_layers),
                 _ => init_lite(p, &name, w, widths.edges),
             }
         }
         super::init_norm(p, "decode.norm", w);
-        init_mlp(p, "decode", [w, w, widths.outputs], 0.3);
+        init_mlp(p, "decode", [w, w, widths.outputs], config.hidden_layers, 0.3);
     }
 
     fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {

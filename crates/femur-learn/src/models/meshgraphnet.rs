@@ -1,6 +1,6 @@
 //! `meshgraphnet`: encode, process, decode (Pfaff et al. 2021, Learning mesh-based simulation with graph networks).
 
-use super::blocks::{full, init_full};
+use super::blocks::{full_steps, init_full};
 use super::{GraphInput, Model, Net, Widths, init_mlp};
 use crate::Real;
 use crate::config::ModelConfig;
@@ -12,12 +12,11 @@ use crate::tape::{Recorder, Var};
 pub(super) struct MeshGraphNet;
 
 fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
-    let mut net = Net { ops: Ops { recorder }, vars };
-    let mut v = net.mlp(&input.nodes, "encode.node");
-    let mut e = net.mlp(&input.edges, "encode.edge");
-    for k in 0..config.steps {
-        (v, e) = full(&mut net, &format!("step.{k}"), &v, &e, &input.graph);
-    }
+    let mut net = Net { ops: Ops { recorder }, vars, hidden: config.hidden_layers };
+    let v = net.mlp(&input.nodes, "encode.node");
+    let e = net.mlp(&input.edges, "encode.edge");
+    let names: Vec<String> = (0..config.steps).map(|k| format!("step.{k}")).collect();
+    let v = full_steps(&mut net, &names, &v, &e, &input.graph);
     net.mlp(&v, "decode")
 }
 
@@ -28,12 +27,12 @@ impl Model for MeshGraphNet {
 
     fn init(&self, widths: Widths, config: &ModelConfig, p: &mut Params) {
         let w = config.width;
-        init_mlp(p, "encode.node", [widths.nodes, w, w], 1.0);
-        init_mlp(p, "encode.edge", [widths.edges, w, w], 1.0);
+        init_mlp(p, "encode.node", [widths.nodes, w, w], config.hidden_layers, 1.0);
+        init_mlp(p, "encode.edge", [widths.edges, w, w], config.hidden_layers, 1.0);
         for k in 0..config.steps {
-            init_full(p, &format!("step.{k}"), w);
+            init_full(p, &format!("step.{k}"), w, config.hidden_layers);
         }
-        init_mlp(p, "decode", [w, w, widths.outputs], 0.3);
+        init_mlp(p, "decode", [w, w, widths.outputs], config.hidden_layers, 0.3);
     }
 
     fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {

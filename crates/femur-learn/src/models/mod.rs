@@ -56,12 +56,14 @@ pub fn find(name: &str) -> Result<&'static dyn Model, LearnError> {
 }
 
 /// Operations with the parameters at hand.
-pub(crate) struct Net<'a, E: Real> {
+pub(crate) struct Net<'a, 'v, E: Real> {
     pub(crate) ops: Ops<'a, E>,
-    pub(crate) vars: &'a Vars<E>,
+    pub(crate) vars: &'v Vars<E>,
+    /// Hidden layers of each network.
+    pub(crate) hidden: usize,
 }
 
-impl<E: Real> Net<'_, E> {
+impl<E: Real> Net<'_, '_, E> {
     pub(crate) fn linear(&mut self, x: &Var<E>, name: &str) -> Var<E> {
         self.ops.linear(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
     }
@@ -83,10 +85,13 @@ impl<E: Real> Net<'_, E> {
         self.ops.layer_norm(x, self.vars.get(&format!("{name}.scale")), self.vars.get(&format!("{name}.shift")))
     }
 
-    /// Two layers with ReLU between.
+    /// The hidden layers with ReLU, and one more.
     pub(crate) fn mlp(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        let h = self.linear_relu(x, &format!("{name}.0"));
-        self.linear(&h, &format!("{name}.1"))
+        let mut h = self.linear_relu(x, &format!("{name}.0"));
+        for k in 1..self.hidden {
+            h = self.linear_relu(&h, &format!("{name}.{k}"));
+        }
+        self.linear(&h, &format!("{name}.{}", self.hidden))
     }
 }
 
@@ -100,9 +105,10 @@ pub(crate) fn init_norm(p: &mut Params, name: &str, width: usize) {
     p.row(&format!("{name}.shift"), width, 0.0);
 }
 
-pub(crate) fn init_mlp(p: &mut Params, name: &str, widths: [usize; 3], gain: f64) {
+pub(crate) fn init_mlp(p: &mut Params, name: &str, widths: [usize; 3], hidden: usize, gain: f64) {
     init_linear(p, &format!("{name}.0"), widths[0], widths[1], 1.4);
-    init_linear(p, &format!("{name}.1"), widths[1], widths[2], gain);
+    (1..hidden).for_each(|k| init_linear(p, &format!("{name}.{k}"), widths[1], widths[1], 1.4));
+    init_linear(p, &format!("{name}.{hidden}"), widths[1], widths[2], gain);
 }
 
 #[cfg(test)]

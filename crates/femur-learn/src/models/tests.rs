@@ -1,9 +1,10 @@
 //! Walks the list of models: gradients against finite differences in f64, permutation of the nodes.
 
 use super::*;
+use crate::Memory;
 
 fn config() -> ModelConfig {
-    ModelConfig { kind: String::new(), width: 8, steps: 2, pattern: "LTF".into(), slices: 3, heads: 2 }
+    ModelConfig { kind: String::new(), width: 8, steps: 2, pattern: "LTF".into(), slices: 3, heads: 2, hidden_layers: 1 }
 }
 
 /// A ring of nodes with chords; features from sines.
@@ -22,21 +23,31 @@ fn input(order: &[usize]) -> GraphInput<f64> {
     GraphInput { nodes: Var::constant(nodes, n, 3), edges: Var::constant(features, edges.len(), 2), graph: Arc::new(graph) }
 }
 
+/// Shifts and biases that are not 0, scales that are not 1.
+fn wiggle(params: &mut Params) {
+    for (k, p) in params.list.iter_mut().enumerate().filter(|(_, p)| p.1 == 1) {
+        p.3.iter_mut().enumerate().for_each(|(i, v)| *v += 0.1 * ((k * 31 + i) as f32).sin());
+    }
+}
+
 const WIDTHS: Widths = Widths { nodes: 3, edges: 2, outputs: 2 };
 
 #[test]
 fn gradients_match_finite_differences() {
     let input = input(&(0..7).collect::<Vec<_>>());
-    for model in MODELS {
+    for (model, hidden_layers) in MODELS.iter().flat_map(|m| [(m, 1), (m, 2)]) {
+        let config = || ModelConfig { hidden_layers, ..config() };
         let mut params = Params::new(3);
         model.init(WIDTHS, &config(), &mut params);
+        // A ReLU of 0, which an unlucky start gives, has no derivative.
+        wiggle(&mut params);
         let seed: Vec<f64> = (0..14).map(|k| (f64::from(k) * 1.3).sin()).collect();
         let loss = |vars: &Vars<f64>| -> f64 {
             let y = model.forward_f64(&config(), vars, &input, &mut Recorder::inference());
             y.values().iter().zip(&seed).map(|(y, s)| y * s).sum()
         };
         let vars = params.vars::<f64>();
-        let mut recorder = Recorder::training();
+        let mut recorder = Recorder::training(Memory::Store);
         let y = model.forward_f64(&config(), &vars, &input, &mut recorder);
         let mut grads = recorder.backward(&y, seed.clone());
         for (k, (name, rows, columns, values)) in params.list.iter().enumerate() {
@@ -50,7 +61,7 @@ fn gradients_match_finite_differences() {
                     moved.list[k] = Var::parameter(v, *rows, *columns);
                     loss(&moved)
                 };
-                let fd = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+                let fd = (shifted(1e-6) - shifted(-1e-6)) / 2e-6;
                 assert!((fd - gradient[at]).abs() < 1e-6 * (1.0 + fd.abs()), "{} {name}[{at}]: {fd} and {}", model.name(), gradient[at]);
             }
         }
@@ -71,5 +82,79 @@ fn renumbering_the_nodes_renumbers_the_answer() {
                 assert!((a.values()[old * 2 + c] - b.values()[new * 2 + c]).abs() < 1e-10, "{}", model.name());
             }
         }
+    }
+}
+
+/// A torus of `a x b` nodes, each with edges from its eight neighbours, so that blocks are many at a small width.
+fn torus<E: Real>(a: usize, b: usize, w: usize) -> (Var<E>, Var<E>, Arc<Adjacency>) {
+    let n = a * b;
+    let mut edges: Vec<(u32, u32)> = Vec::new();
+    for i in 0..a {
+        for j in 0..b {
+            for (di, dj) in [(0, 1), (1, 0), (1, 1), (0, b - 1), (a - 1, 0), (a - 1, b - 1), (1, b - 1), (a - 1, 1)] {
+                edges.push(((i * b + j) as u32, (((i + di) % a) * b + (j + dj) % b) as u32));
+            }
+        }
+    }
+    edges.sort_unstable();
+    let graph = Adjacency::new(edges.iter().map(|e| e.1).collect(), edges.iter().map(|e| e.0).collect(), n);
+    let wave = |len: usize, f: f64| (0..len).map(|k| E::of((k as f64 * f).sin())).collect::<Vec<E>>();
+    (Var::parameter(wave(n * w, 0.7), n, w), Var::parameter(wave(edges.len() * w, 0.3), edges.len(), w), Arc::new(graph))
+}
+
+/// Values and all gradients of two full steps, by one operation or by single ones.
+fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, fused: bool, memory: Memory) -> Vec<Vec<E>> {
+    let (v, e, adjacency) = graph;
+    let w = v.columns();
+    let mut params = Params::new(11);
+    let names = ["step.0".to_string(), "step.1".to_string()];
+    names.iter().for_each(|name| blocks::init_full(&mut params, name, w, hidden));
+    wiggle(&mut params);
+    let vars = params.vars::<E>();
+    let mut recorder = Recorder::training(memory);
+    let mut net = Net { ops: Ops { recorder: &mut recorder }, vars: &vars, hidden };
+    let (v2, e2) = if fused {
+        blocks::full_steps_with_edges(&mut net, &names, v, e, adjacency)
+    } else {
+        let (v1, e1) = blocks::full(&mut net, &names[0], v, e, adjacency);
+        blocks::full(&mut net, &names[1], &v1, &e1, adjacency)
+    };
+    // Nodes and edges both reach the loss.
+    let total = {
+        let sum = net.ops.segment_sum(&e2, adjacency);
+        net.ops.add(&v2, &sum)
+    };
+    let seed = (0..total.values().len()).map(|k| E::of((k as f64 * 1.3).cos())).collect();
+    let mut grads = recorder.backward(&total, seed);
+    let mut out = vec![v2.values().to_vec(), e2.values().to_vec(), grads.take(v), grads.take(e)];
+    out.extend(vars.list.iter().map(|p| grads.take(p)));
+    out
+}
+
+#[test]
+fn full_steps_in_one_are_full_steps_one_by_one() {
+    for (a, b, w, hidden) in [(2, 3, 4, 1), (13, 9, 12, 3), (40, 30, 9, 2)] {
+        let graph = torus::<f64>(a, b, w);
+        let (one, single) = (two_steps(&graph, hidden, true, Memory::Store), two_steps(&graph, hidden, false, Memory::Store));
+        assert_eq!(one.len(), single.len());
+        for (k, (x, y)) in one.iter().zip(&single).enumerate() {
+            let scale = y.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            assert!(x.len() == y.len() && scale > 0.0);
+            assert!(x.iter().zip(y).all(|(x, y)| (x - y).abs() < 1e-11 * scale), "{a} x {b}, width {w}: matrix {k}");
+        }
+    }
+}
+
+#[test]
+fn full_steps_give_the_same_bits_on_any_number_of_threads_and_with_less_memory() {
+    let graph = torus::<f32>(40, 30, 24);
+    let run = |threads: usize, memory: Memory| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        // A tape stays on its thread: all of the work is done on one of the pool's.
+        pool.install(|| two_steps(&torus::<f32>(40, 30, 24), 2, true, memory))
+    };
+    let one = two_steps(&graph, 2, true, Memory::Store);
+    for (threads, memory) in [(1, Memory::Store), (3, Memory::Store), (2, Memory::Recompute)] {
+        assert!(run(threads, memory) == one, "{threads} threads, {memory:?}");
     }
 }

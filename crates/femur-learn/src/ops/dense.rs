@@ -5,6 +5,7 @@ use crate::kernels;
 use crate::real::{Block, Real};
 use crate::tape::Var;
 use femur_solve::dense::View;
+use std::ops::Range;
 
 impl<E: Real> Ops<'_, E> {
     /// `x w + b`, with `x: [n, i]`, `w: [i, o]`, `b: [1, o]`.
@@ -42,6 +43,7 @@ impl<E: Real> Ops<'_, E> {
     }
 
     /// `max(x, 0)`.
+    #[cfg(test)]
     pub fn relu(&mut self, x: &Var<E>) -> Var<E> {
         let mut y = x.values().to_vec();
         kernels::relu(&mut y);
@@ -56,6 +58,17 @@ impl<E: Real> Ops<'_, E> {
         let mut y = a.values().to_vec();
         kernels::add(&mut y, b.values());
         self.recorder.op([a, b], y, a.rows(), a.columns(), |_, _, g| [g.clone(), g])
+    }
+
+    /// Some neighbouring rows.
+    pub fn rows(&mut self, x: &Var<E>, range: Range<usize>) -> Var<E> {
+        let w = x.columns();
+        let y = x.values()[range.start * w..range.end * w].to_vec();
+        self.recorder.op([x], y, range.len(), w, move |[x], _, g| {
+            let mut all = vec![E::of(0.0); x.rows() * w];
+            all[range.start * w..range.end * w].copy_from_slice(&g);
+            [all]
+        })
     }
 
     /// LayerNorm over each row (Ba, Kiros and Hinton 2016) with scale and shift `[1, columns]`.

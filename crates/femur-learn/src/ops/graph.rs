@@ -58,6 +58,7 @@ impl<E: Real> Ops<'_, E> {
 
     /// `relu(p[sender] + q[receiver] + e)` on every edge, `[edges, w]`: the first layer of an edge network, split into products per
     /// node and per edge.
+    #[cfg(test)]
     pub fn edge_combine(&mut self, p: &Var<E>, q: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
         let (n, w, edges) = (p.rows(), p.columns(), e.rows());
         let mut y = e.values().to_vec();
@@ -66,17 +67,18 @@ impl<E: Real> Ops<'_, E> {
         self.recorder.op([p, q, e], y, edges, w, move |_, y, mut g| {
             kernels::relu_backward(y.values(), &mut g);
             let (mut dp, mut dq) = (vec![E::of(0.0); n * w], vec![E::of(0.0); n * w]);
-            kernels::scatter_add(&graph.senders, w, &g, &mut dp);
-            kernels::scatter_add(&graph.receivers, w, &g, &mut dq);
+            kernels::scatter_add(&graph.senders, 0, w, &g, &mut dp);
+            kernels::scatter_add(&graph.receivers, 0, w, &g, &mut dq);
             [dp, dq, g]
         })
     }
 
     /// Sum over the edges that end at each node, `[n, w]`.
+    #[cfg(test)]
     pub fn segment_sum(&mut self, e: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
         let (w, n) = (e.columns(), graph.start.len() - 1);
         let mut y = vec![E::of(0.0); n * w];
-        kernels::scatter_add(&graph.receivers, w, e.values(), &mut y);
+        kernels::scatter_add(&graph.receivers, 0, w, e.values(), &mut y);
         let graph = graph.clone();
         self.recorder.op([e], y, n, w, move |_, _, g| {
             let mut out = Vec::with_capacity(graph.receivers.len() * w);

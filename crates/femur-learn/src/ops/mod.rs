@@ -2,9 +2,11 @@
 
 mod dense;
 mod graph;
+mod processor;
 mod slices;
 
 pub use graph::Adjacency;
+pub(crate) use processor::step_params;
 
 use crate::Real;
 use crate::tape::Recorder;

@@ -1,0 +1,190 @@
+//! A MeshGraphNet of the published size (Pfaff et al. 2021: 15 steps, latent 128, two hidden layers): a training step and an inference.
+
+use crate::clock::timed;
+use crate::contest::{Goal, Runner, Sample, Spec, contest};
+use crate::npy;
+use crate::options::Options;
+use crate::peer::{Peer, Runtime, start_all};
+use anyhow::{Context as _, Result};
+use femur_learn::models::{self, GraphInput, Widths};
+use femur_learn::ops::Adjacency;
+use femur_learn::optimise::{self, Moments, Step};
+use femur_learn::{Memory, ModelConfig, Optimiser, Params, Recorder, TrainingConfig, Var};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const TORCH: Runtime = Runtime::Venv("bench-torch");
+/// PyTorch as it comes, and compiled.
+const PEERS: &[Peer] = &[
+    Peer { name: "torch", program: "learning_torch.py", runtime: TORCH },
+    Peer { name: "torch-compile", program: "learning_torch_compile.py", runtime: TORCH },
+];
+/// PyTorch with bfloat16 where its autocast takes it.
+const BF16: &[Peer] = &[Peer { name: "torch-bf16", program: "learning_torch_bf16.py", runtime: TORCH }];
+const WIDTHS: Widths = Widths { nodes: 11, edges: 3, outputs: 2 };
+const RATE: f64 = 1e-4;
+
+/// What both sides compute on.
+struct Problem {
+    config: ModelConfig,
+    params: Params,
+    senders: Vec<u32>,
+    receivers: Vec<u32>,
+    nodes: Vec<f32>,
+    edges: Vec<f32>,
+    targets: Vec<f32>,
+}
+
+/// Numbers between -1 and 1 without a pattern that a network could use.
+fn scatter(len: usize, seed: f64) -> Vec<f32> {
+    (0..len).map(|k| (seed + 12.9898 * k as f64).sin() as f32).collect()
+}
+
+impl Problem {
+    /// The edges, both ways, of a grid of triangles.
+    fn new(nx: usize, ny: usize, width: usize, steps: usize) -> Result<Self> {
+        let at = |i: usize, j: usize| (i * ny + j) as u32;
+        let mut pairs = Vec::new();
+        for i in 0..nx {
+            for j in 0..ny {
+                for (di, dj) in [(1, 0), (0, 1), (1, 1)] {
+                    if i + di < nx && j + dj < ny {
+                        pairs.extend([(at(i, j), at(i + di, j + dj)), (at(i + di, j + dj), at(i, j))]);
+                    }
+                }
+            }
+        }
+        pairs.sort_unstable();
+        let kind = "meshgraphnet".to_string();
+        let config = ModelConfig { kind, width, steps, pattern: "F".into(), slices: 1, heads: 1, hidden_layers: 2 };
+        let mut params = Params::new(7);
+        models::find(&config.kind)?.init(WIDTHS, &config, &mut params);
+        Ok(Problem {
+            config,
+            params,
+            receivers: pairs.iter().map(|p| p.0).collect(),
+            senders: pairs.iter().map(|p| p.1).collect(),
+            nodes: scatter(nx * ny * WIDTHS.nodes, 0.3),
+            edges: scatter(pairs.len() * WIDTHS.edges, 0.7),
+            targets: scatter(nx * ny * WIDTHS.outputs, 0.1),
+        })
+    }
+
+    fn n(&self) -> usize {
+        self.nodes.len() / WIDTHS.nodes
+    }
+
+    fn input(&self) -> GraphInput<f32> {
+        GraphInput {
+            nodes: Var::constant(self.nodes.clone(), self.n(), WIDTHS.nodes),
+            edges: Var::constant(self.edges.clone(), self.senders.len(), WIDTHS.edges),
+            graph: Arc::new(Adjacency::new(self.senders.clone(), self.receivers.clone(), self.n())),
+        }
+    }
+
+    /// Multiplications and additions of the matrix products of one forward pass, first layers counted as split.
+    fn operations(&self) -> f64 {
+        let square = 2.0 * (self.config.width * self.config.width) as f64;
+        self.config.steps as f64 * square * (3.0 * self.senders.len() as f64 + 6.0 * self.n() as f64)
+    }
+
+    fn hand_over(&self, folder: &Path, options: &Options) -> Result<Value> {
+        let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let whole = |v: &[u32]| v.iter().map(|v| i32::try_from(*v)).collect::<Result<Vec<_>, _>>();
+        npy::write(&folder.join("nodes.npy"), &wide(&self.nodes), WIDTHS.nodes)?;
+        npy::write(&folder.join("edges.npy"), &wide(&self.edges), WIDTHS.edges)?;
+        npy::write(&folder.join("targets.npy"), &wide(&self.targets), WIDTHS.outputs)?;
+        npy::write(&folder.join("senders.npy"), &whole(&self.senders)?, 1)?;
+        npy::write(&folder.join("receivers.npy"), &whole(&self.receivers)?, 1)?;
+        for (name, _, columns, values) in &self.params.list {
+            npy::write(&folder.join(format!("{name}.npy")), &wide(values), *columns)?;
+        }
+        Ok(json!({"folder": folder, "threads": options.threads, "width": self.config.width, "steps": self.config.steps, "rate": RATE}))
+    }
+}
+
+pub(super) fn run(options: &Options, out: &mut dyn FnMut(Value)) -> Result<()> {
+    let (width, steps) = options.pick((128, 15), (8, 2));
+    for (nx, ny) in options.pick(vec![(38, 50), (85, 100)], vec![(5, 6)]) {
+        let problem = Problem::new(nx, ny, width, steps)?;
+        let graph = format!("MeshGraphNet {steps} x {width}, {} nodes, {} edges", problem.n(), problem.senders.len());
+        let scratch = tempfile::tempdir()?;
+        let mut job = problem.hand_over(scratch.path(), options)?;
+        let plain = [Goal::Than("torch", 2.5), Goal::Than("torch-compile", 2.0)];
+        let rows = [
+            ("training step", PEERS, plain.to_vec(), Some(Memory::Store)),
+            ("training step, recomputing", PEERS, Vec::new(), Some(Memory::Recompute)),
+            ("training step beside bf16", BF16, vec![Goal::Than("torch-bf16", 1.3)], Some(Memory::Store)),
+            ("inference", PEERS, vec![Goal::Than("torch", 2.5)], None),
+        ];
+        for (what, peers, goals, memory) in rows {
+            let size = format!("{what}, {graph}");
+            if !options.wants(&size) {
+                continue;
+            }
+            job["train"] = json!(memory.is_some());
+            // Rounding of sums of thousands of terms; eight bits of mantissa
+            let tolerance = if what.ends_with("bf16") { 0.1 } else { 2e-3 };
+            let spec = Spec { work: "learning", size, goals, tolerance, rounds: options.pick(7, 1) };
+            out(contest(&spec, options, ours(&problem, memory)?, start_all(peers, &job, options)?)?);
+        }
+    }
+    Ok(())
+}
+
+/// A training step with its update, or (without memory) an inference.
+fn ours(problem: &Problem, memory: Option<Memory>) -> Result<Runner<'_>> {
+    let model = models::find(&problem.config.kind)?;
+    let input = problem.input();
+    let mut params = problem.params.clone();
+    let mut moments = Moments::zeros(&params);
+    let frozen = vec![false; params.list.len()];
+    let training = TrainingConfig { optimiser: Optimiser::AdamW, ..TrainingConfig::plain(RATE) };
+    let vars = params.vars::<f32>();
+    let mut number = 0;
+    Ok(Box::new(move || {
+        let floor = reset_peak();
+        let Some(memory) = memory else {
+            let (seconds, y) = timed(|| model.forward(&problem.config, &vars, &input, &mut Recorder::inference()));
+            let square = y.values().iter().map(|v| f64::from(v * v)).sum::<f64>() / y.values().len() as f64;
+            let detail = detail(problem.operations() / seconds.wall, floor)?;
+            return Ok(Sample { seconds, answer: BTreeMap::from([("output".into(), square)]), detail });
+        };
+        let (seconds, (loss, norm)) = timed(|| {
+            let vars = params.vars::<f32>();
+            let mut recorder = Recorder::training(memory);
+            let y = model.forward(&problem.config, &vars, &input, &mut recorder);
+            let scale = 1.0 / y.values().len() as f32;
+            let off: Vec<f32> = y.values().iter().zip(&problem.targets).map(|(y, t)| y - t).collect();
+            let loss = off.iter().map(|d| f64::from(d * d * scale)).sum::<f64>();
+            let mut grads = recorder.backward(&y, off.iter().map(|d| 2.0 * scale * d).collect());
+            let gradients: Vec<Vec<f32>> = vars.list.iter().map(|v| grads.take(v)).collect();
+            let norm = gradients.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            optimise::update(&mut params, &mut moments, &gradients, &frozen, Step { number, rate: RATE, scale: 1.0 }, &training);
+            (loss, norm)
+        });
+        number += 1;
+        let answer = BTreeMap::from([("loss".into(), loss), ("gradient".into(), norm)]);
+        Ok(Sample { seconds, answer, detail: detail(3.0 * problem.operations() / seconds.wall, floor)? })
+    }))
+}
+
+fn detail(rate: f64, floor: f64) -> Result<BTreeMap<String, f64>> {
+    let peak = memory("VmHWM:")?;
+    Ok(BTreeMap::from([("gflops".into(), 1e-9 * rate), ("peak_mb".into(), peak), ("step_mb".into(), peak - floor)]))
+}
+
+/// Makes the peak of resident memory start anew (Linux); gives what is resident now, in MB.
+fn reset_peak() -> f64 {
+    // Where that cannot be written the peak is that of the whole process, which is no less.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    memory("VmRSS:").unwrap_or(0.0)
+}
+
+fn memory(key: &str) -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key)).context("no such line in /proc/self/status")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}
