@@ -83,6 +83,15 @@ kernel! {
 }
 
 kernel! {
+    /// `y = a + b`.
+    fn sum_of_two(a: &[E], b: &[E], y: &mut [E]) {
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            *y = a + b;
+        }
+    }
+}
+
+kernel! {
     /// `sums[c] += sum over rows of x[r, c]`.
     fn add_rows(sums: &mut [E], x: &[E]) {
         for row in x.chunks_exact(sums.len()) {

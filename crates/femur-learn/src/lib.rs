@@ -14,6 +14,8 @@ mod normalise;
 pub mod ops;
 pub mod optimise;
 mod params;
+mod pool;
+mod product;
 mod real;
 mod sample;
 mod surrogate;

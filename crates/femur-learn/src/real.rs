@@ -1,7 +1,9 @@
 //! The two float types that networks run in: `f32`, and `f64` for the checks of gradients.
 
+use crate::product::{self, Base, Tiled};
 use dfdx::shapes::Dtype;
 use femur_solve::dense::{View, gemm_f32, gemm_f64};
+use std::sync::Mutex;
 
 /// A float that dfdx stores and faer multiplies.
 pub trait Real: Dtype + std::iter::Sum + std::ops::Neg<Output = Self> {
@@ -13,6 +15,12 @@ pub trait Real: Dtype + std::iter::Sum + std::ops::Neg<Output = Self> {
     fn exp(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
+    /// Memory that waits for use.
+    fn pool() -> &'static Mutex<Vec<Vec<Self>>>;
+    /// Columns of a panel for [`Real::tiled`] with matrices of `n` columns; `None` where it is not there.
+    fn tiles(n: usize) -> Option<usize>;
+    /// A product by register tiles, only where [`Real::tiles`] gives a width.
+    fn tiled(t: Tiled<'_, Self>, y: &mut [Self], base: Base<'_, Self>);
     /// `c = a b` or `c += a b`; `c` is written at `at`.
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool);
 }
@@ -60,6 +68,16 @@ impl Real for f32 {
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
+    fn pool() -> &'static Mutex<Vec<Vec<f32>>> {
+        static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+        &POOL
+    }
+    fn tiles(n: usize) -> Option<usize> {
+        product::panel_width(n)
+    }
+    fn tiled(t: Tiled<'_, f32>, y: &mut [f32], base: Base<'_, f32>) {
+        product::run(t, y, base);
+    }
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool) {
         gemm_f32(&mut c[at.first..], at.width, a, b, add);
     }
@@ -82,6 +100,14 @@ impl Real for f64 {
     fn sqrt(self) -> Self {
         f64::sqrt(self)
     }
+    fn pool() -> &'static Mutex<Vec<Vec<f64>>> {
+        static POOL: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
+        &POOL
+    }
+    fn tiles(_: usize) -> Option<usize> {
+        None
+    }
+    fn tiled(_: Tiled<'_, f64>, _: &mut [f64], _: Base<'_, f64>) {}
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool) {
         gemm_f64(&mut c[at.first..], at.width, a, b, add);
     }

@@ -7,12 +7,13 @@
 
 use super::{Adjacency, Ops};
 use crate::kernels;
-use crate::real::{Block, Real};
+use crate::pool::Room;
+use crate::product::{Base, Weights, add_gram};
+use crate::real::Real;
 use crate::tape::{Memory, Var};
-use femur_solve::dense::View;
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Values of one matrix of a block: about what half of a core's second-level cache holds three of, in f32.
 const BLOCK: usize = 24_576;
@@ -52,6 +53,8 @@ pub(crate) fn step_params(hidden: usize) -> Vec<String> {
 struct StepParams<'a, E: Real> {
     w: usize,
     of: Vec<&'a [E]>,
+    /// The weights among them laid out for products, once they are needed: as they are for the way forwards, turned for the way back.
+    weights: Vec<[OnceLock<Weights<'a, E>>; 2]>,
 }
 
 /// Places in [`step_params`].
@@ -76,7 +79,9 @@ fn node_hidden(k: usize) -> usize {
 
 impl<'a, E: Real> StepParams<'a, E> {
     fn new(vars: impl Iterator<Item = &'a Var<E>>, w: usize) -> Self {
-        StepParams { w, of: vars.map(Var::values).collect() }
+        let of: Vec<&[E]> = vars.map(Var::values).collect();
+        let weights = of.iter().map(|_| Default::default()).collect();
+        StepParams { w, of, weights }
     }
 
     /// Number of hidden layers.
@@ -84,29 +89,24 @@ impl<'a, E: Real> StepParams<'a, E> {
         1 + (self.of.len() - STEP_PARAMS.len()) / HIDDEN_PARAMS.len()
     }
 
-    fn weight(&self, k: usize) -> View<'a, E> {
-        View::new(self.of[k], self.w, self.w)
-    }
-
     /// The bias of a layer, or the shift of a norm, whose weight or scale is number `k`.
     fn row(&self, k: usize) -> &'a [E] {
         self.of[k + 1]
     }
 
-    /// `y = x W_k (+ y)`.
-    fn product(&self, k: usize, x: &[E], y: &mut [E], add: bool) {
-        E::gemm(y, Block::whole(self.w), View::new(x, x.len() / self.w, self.w), self.weight(k), add);
+    /// `y = x W_k`, to which `base` adds.
+    fn product(&self, k: usize, x: &[E], y: &mut [E], base: Base<'_, E>) {
+        self.weights[k][0].get_or_init(|| Weights::new(self.of[k], self.w, self.w, false)).times(x, y, base);
     }
 
-    /// `y = g W_k^T (+ y)`.
-    fn back(&self, k: usize, g: &[E], y: &mut [E], add: bool) {
-        E::gemm(y, Block::whole(self.w), View::new(g, g.len() / self.w, self.w), self.weight(k).t(), add);
+    /// `y = g W_k^T`, to which `base` adds.
+    fn back(&self, k: usize, g: &[E], y: &mut [E], base: Base<'_, E>) {
+        self.weights[k][1].get_or_init(|| Weights::new(self.of[k], self.w, self.w, true)).times(g, y, base);
     }
 
     /// `y = x W_k + b_k`.
     fn layer(&self, k: usize, x: &[E], y: &mut [E]) {
-        y.chunks_exact_mut(self.w).for_each(|row| row.copy_from_slice(self.row(k)));
-        self.product(k, x, y, true);
+        self.product(k, x, y, Base::Row(self.row(k)));
     }
 
     /// The further hidden layers, each from the one before.
@@ -123,19 +123,19 @@ impl<'a, E: Real> StepParams<'a, E> {
 struct StepGrads<E: Real> {
     w: usize,
     of: Vec<Vec<E>>,
+    room: Vec<E>,
 }
 
 impl<E: Real> StepGrads<E> {
     /// Of all parameters of `p`, room for those at the places `which`.
     fn zeros(p: &StepParams<'_, E>, which: &[usize]) -> Self {
         let room = |(k, values): (usize, &&[E])| if which.contains(&k) { vec![E::of(0.0); values.len()] } else { Vec::new() };
-        StepGrads { w: p.w, of: p.of.iter().enumerate().map(room).collect() }
+        StepGrads { w: p.w, of: p.of.iter().enumerate().map(room).collect(), room: Vec::new() }
     }
 
     /// `W_k += x^T g`.
     fn weight(&mut self, k: usize, x: &[E], g: &[E]) {
-        let (w, rows) = (self.w, x.len() / self.w);
-        E::gemm(&mut self.of[k], Block::whole(w), View::new(x, rows, w).t(), View::new(g, rows, w), true);
+        add_gram(x, g, self.w, self.w, &mut self.of[k], &mut self.room);
     }
 
     /// `W_k += x^T g`, `b_k += sum of g over rows`.
@@ -150,17 +150,16 @@ impl<E: Real> StepGrads<E> {
         kernels::layer_norm_backward(z, scale, stats, g, &mut first[k], &mut second[0]);
     }
 
-    /// Back through the hidden layers: `g` is the gradient after the output layer `out`, `t` becomes that before the first ReLU.
+    /// Back through the hidden layers: `g` is the gradient after the output layer `out`; that before the first ReLU ends in `g` where the
+    /// number of layers is even, else in `t`.
     fn back_through(&mut self, p: &StepParams<'_, E>, out: usize, place: fn(usize) -> usize, hidden: &[&[E]], g: &mut [E], t: &mut [E]) {
-        let last = hidden.len() - 1;
-        self.layer(out, hidden[last], g);
-        p.back(out, g, t, false);
-        kernels::relu_backward(hidden[last], t);
-        for k in (1..hidden.len()).rev() {
-            self.layer(place(k), hidden[k - 1], t);
-            p.back(place(k), t, g, false);
-            kernels::relu_backward(hidden[k - 1], g);
-            t.copy_from_slice(g);
+        let (mut from, mut to) = (g, t);
+        for k in (0..hidden.len()).rev() {
+            let layer = if k + 1 == hidden.len() { out } else { place(k + 1) };
+            p.back(layer, from, to, Base::Zero);
+            kernels::relu_backward(hidden[k], to);
+            self.layer(layer, hidden[k], from);
+            std::mem::swap(&mut from, &mut to);
         }
     }
 
@@ -272,22 +271,22 @@ fn in_parts<E: Real, T: Send>(
 }
 
 /// What the backward pass of a step reads.
-struct Saved<E> {
+struct Saved<E: Real> {
     /// Nodes and edges before the step, `[n, w]` and `[edges, w]`.
-    v: Vec<E>,
-    e: Vec<E>,
+    v: Room<E>,
+    e: Room<E>,
     /// Sums of messages `[n, w]`.
-    sum: Vec<E>,
+    sum: Room<E>,
     edge: Layers<E>,
     node: Layers<E>,
 }
 
 /// Of a network with LayerNorm: the values after each ReLU and before the norm `[rows, w]`, the norm's mean and inverse deviation
 /// `[rows, 2]`.
-struct Layers<E> {
-    hidden: Vec<Vec<E>>,
-    out: Vec<E>,
-    stats: Vec<E>,
+struct Layers<E: Real> {
+    hidden: Vec<Room<E>>,
+    out: Room<E>,
+    stats: Room<E>,
 }
 
 /// The same of one block, to write to.
@@ -299,8 +298,7 @@ struct Piece<'a, E> {
 
 impl<E: Real> Layers<E> {
     fn new(rows: usize, w: usize, hidden: usize) -> Self {
-        let zeros = |len: usize| vec![E::of(0.0); len];
-        Layers { hidden: (0..hidden).map(|_| zeros(rows * w)).collect(), out: zeros(rows * w), stats: zeros(rows * 2) }
+        Layers { hidden: (0..hidden).map(|_| Room::new(rows * w)).collect(), out: Room::new(rows * w), stats: Room::new(rows * 2) }
     }
 
     /// Its pieces for blocks of so many rows.
@@ -323,28 +321,37 @@ impl<E: Real> Layers<E> {
 
 /// Room for the layers of one block where nothing is kept, and for a norm's output.
 struct Scratch<E> {
-    layers: Layers<E>,
+    hidden: Vec<Vec<E>>,
+    out: Vec<E>,
+    stats: Vec<E>,
     normed: Vec<E>,
 }
 
 impl<E: Real> Scratch<E> {
     fn new() -> Self {
-        Scratch { layers: Layers::new(0, 0, 0), normed: Vec::new() }
+        Scratch { hidden: Vec::new(), out: Vec::new(), stats: Vec::new(), normed: Vec::new() }
     }
 
     /// The pieces to write to: those that are kept, else this room; and room for the norm's output.
     fn of<'a>(&'a mut self, kept: Option<Piece<'a, E>>, rows: usize, w: usize, hidden: usize) -> (Piece<'a, E>, &'a mut [E]) {
         self.normed.resize(rows * w, E::of(0.0));
         let piece = kept.unwrap_or_else(|| {
-            let layers = &mut self.layers;
-            layers.hidden.resize(hidden, Vec::new());
-            layers.hidden.iter_mut().for_each(|h| h.resize(rows * w, E::of(0.0)));
-            layers.out.resize(rows * w, E::of(0.0));
-            layers.stats.resize(rows * 2, E::of(0.0));
-            let hidden = layers.hidden.iter_mut().map(|h| &mut h[..]).collect();
-            Piece { hidden, out: &mut layers.out, stats: &mut layers.stats }
+            self.hidden.resize(hidden, Vec::new());
+            self.hidden.iter_mut().for_each(|h| h.resize(rows * w, E::of(0.0)));
+            self.out.resize(rows * w, E::of(0.0));
+            self.stats.resize(rows * 2, E::of(0.0));
+            let hidden = self.hidden.iter_mut().map(|h| &mut h[..]).collect();
+            Piece { hidden, out: &mut self.out, stats: &mut self.stats }
         });
         (piece, &mut self.normed)
+    }
+}
+
+/// `x = old + by`, or `x += by` where there is nothing old.
+fn advance<E: Real>(old: Option<&[E]>, by: &[E], x: &mut [E]) {
+    match old {
+        Some(old) => kernels::sum_of_two(old, by, x),
+        None => kernels::add(x, by),
     }
 }
 
@@ -368,95 +375,102 @@ impl Run {
         self.graph.senders.len()
     }
 
-    /// One step in place; gives what its backward pass reads if that is asked for.
-    fn forward<E: Real>(&self, p: &StepParams<'_, E>, v: &mut [E], e: &mut [E], keep: bool) -> Option<Saved<E>> {
+    /// One step; gives what its backward pass reads if that is asked for.
+    fn forward<E: Real>(&self, p: &StepParams<'_, E>, v: &mut Room<E>, e: &mut Room<E>, keep: bool) -> Option<Saved<E>> {
         let (w, plan, graph) = (self.w, &self.plan, &self.graph);
-        let zeros = || vec![E::of(0.0); self.n() * w];
-        let [mut sent, mut received, mut own, mut sum] = [zeros(), zeros(), zeros(), zeros()];
+        let room = || Room::new(self.n() * w);
+        let ([mut sent, mut received, mut own], mut sum) = ([room(), room(), room()], Room::zeros(self.n() * w));
         let depth = p.hidden();
-        let mut saved = keep.then(|| (v.to_vec(), e.to_vec(), Layers::new(self.m(), w, depth), Layers::new(self.n(), w, depth)));
+        let mut layers = keep.then(|| (Layers::new(self.m(), w, depth), Layers::new(self.n(), w, depth)));
         {
             let pieces = plan.of_nodes(&mut sent, w).into_iter().zip(plan.of_nodes(&mut received, w)).zip(plan.of_nodes(&mut own, w));
             let blocks: Vec<_> = plan.nodes.iter().zip(pieces).collect();
             blocks.into_par_iter().with_max_len(1).for_each(|(nodes, ((sent, received), own))| {
                 let x = rows(v, nodes, w);
-                p.product(SENDER, x, sent, false);
+                p.product(SENDER, x, sent, Base::Zero);
                 // The edges' bias goes with the receivers' product, of which there are fewer.
-                received.chunks_exact_mut(w).for_each(|row| row.copy_from_slice(p.row(EDGE)));
-                p.product(RECEIVER, x, received, true);
+                p.product(RECEIVER, x, received, Base::Row(p.row(EDGE)));
                 p.layer(NODE, x, own);
             });
         }
+        // What is kept is not written over: the step's result goes to another room.
+        let replaced = |x: &mut Room<E>| {
+            let next = Room::new(x.len());
+            std::mem::replace(x, next)
+        };
+        let before = keep.then(|| [replaced(v), replaced(e)]);
+        let [old_v, old_e] = [0, 1].map(|k| before.as_ref().map(|b| &b[k][..]));
         {
             let lengths = plan.edges.iter().map(|(_, e)| e.len());
-            let mut kept = saved.as_mut().map(|s| s.2.pieces(w, lengths));
+            let mut kept = layers.as_mut().map(|l| l.0.pieces(w, lengths));
             let pieces = plan.of_edges(e, w).into_iter().zip(plan.of_receivers(&mut sum, w));
             let blocks: Vec<_> = plan.edges.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
             blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, (((nodes, edges), (x, sum)), kept)| {
                 let (Piece { mut hidden, out, stats }, normed) = scratch.of(kept, edges.len(), w, depth);
-                p.product(EDGE, x, hidden[0], false);
+                let old = old_e.map(|e| rows(e, edges, w));
+                p.product(EDGE, old.unwrap_or(x), hidden[0], Base::Zero);
                 let (senders, receivers) = (&graph.senders[edges.clone()], &graph.receivers[edges.clone()]);
                 kernels::edge_combine(senders, receivers, w, &sent, &received, hidden[0]);
                 p.deepen(edge_hidden, &mut hidden);
                 p.layer(EDGE_OUT, hidden[depth - 1], out);
                 kernels::layer_norm(out, p.of[EDGE_NORM], p.row(EDGE_NORM), normed, stats);
-                kernels::add(x, normed);
+                advance(old, normed, x);
                 kernels::scatter_add(receivers, nodes.start, w, normed, sum);
             });
         }
         {
             let lengths = plan.nodes.iter().map(ExactSizeIterator::len);
-            let mut kept = saved.as_mut().map(|s| s.3.pieces(w, lengths));
+            let mut kept = layers.as_mut().map(|l| l.1.pieces(w, lengths));
             let pieces = plan.of_nodes(v, w).into_iter().zip(plan.of_nodes(&mut own, w));
             let blocks: Vec<_> = plan.nodes.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
             blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, ((nodes, (x, own)), kept)| {
                 let (Piece { mut hidden, out, stats }, normed) = scratch.of(kept, nodes.len(), w, depth);
-                hidden[0].copy_from_slice(own);
-                p.product(NODE_MESSAGE, rows(&sum, nodes, w), hidden[0], true);
+                p.product(NODE_MESSAGE, rows(&sum, nodes, w), hidden[0], Base::Rows(own));
                 kernels::relu(hidden[0]);
                 p.deepen(node_hidden, &mut hidden);
                 p.layer(NODE_OUT, hidden[depth - 1], out);
                 kernels::layer_norm(out, p.of[NODE_NORM], p.row(NODE_NORM), normed, stats);
-                kernels::add(x, normed);
+                advance(old_v.map(|v| rows(v, nodes, w)), normed, x);
             });
         }
-        saved.map(|(v, e, edge, node)| Saved { v, e, sum, edge, node })
+        before.zip(layers).map(|([v, e], (edge, node))| Saved { v, e, sum, edge, node })
     }
 
     /// The derivative of a step: `dv`, `de` become the gradients of what went in; gives those of the parameters.
     fn backward<E: Real>(&self, p: &StepParams<'_, E>, saved: &Saved<E>, dv: &mut [E], de: &mut [E]) -> StepGrads<E> {
         let (w, plan, graph) = (self.w, &self.plan, &self.graph);
-        let zeros = |rows: usize| vec![E::of(0.0); rows * w];
-        let (mut dsum, mut dreceived, mut dhidden) = (zeros(self.n()), zeros(self.n()), zeros(self.m()));
+        let (mut dsum, mut dreceived, mut dhidden) = (Room::new(self.n() * w), Room::zeros(self.n() * w), Room::new(self.m() * w));
         let further = |place: fn(usize) -> usize| (1..p.hidden()).flat_map(move |k| [place(k), place(k) + 1]);
         let mut which = vec![NODE_MESSAGE, NODE, NODE + 1, NODE_OUT, NODE_OUT + 1, NODE_NORM, NODE_NORM + 1];
         which.extend(further(node_hidden));
         let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).zip(plan.of_nodes(&mut dsum, w)).collect();
         let mut total = in_parts(blocks, p, &which, |((nodes, dv), dsum), grads, scratch| {
-            let (g, t) = two(scratch, dv.len());
+            let (t, other) = two(scratch, dv.len());
+            let (g, h) = start_and_next(p, t, other);
             g.copy_from_slice(dv);
             let stats = &saved.node.stats[nodes.start * 2..nodes.end * 2];
             grads.norm(NODE_NORM, p.of[NODE_NORM], rows(&saved.node.out, nodes, w), stats, g);
-            grads.back_through(p, NODE_OUT, node_hidden, &saved.node.hidden_of(nodes, w), g, t);
+            grads.back_through(p, NODE_OUT, node_hidden, &saved.node.hidden_of(nodes, w), g, h);
             grads.weight(NODE_MESSAGE, rows(&saved.sum, nodes, w), t);
             grads.layer(NODE, rows(&saved.v, nodes, w), t);
-            p.back(NODE_MESSAGE, t, dsum, false);
-            p.back(NODE, t, dv, true);
+            p.back(NODE_MESSAGE, t, dsum, Base::Zero);
+            p.back(NODE, t, dv, Base::Sum);
         });
         let mut which = vec![EDGE, EDGE + 1, EDGE_OUT, EDGE_OUT + 1, EDGE_NORM, EDGE_NORM + 1];
         which.extend(further(edge_hidden));
         let pieces = plan.of_edges(de, w).into_iter().zip(plan.of_edges(&mut dhidden, w)).zip(plan.of_receivers(&mut dreceived, w));
         let blocks: Vec<_> = plan.edges.iter().zip(pieces).collect();
         total.add(&in_parts(blocks, p, &which, |((nodes, edges), ((de, t), dreceived)), grads, scratch| {
-            let (g, _) = two(scratch, de.len());
+            let (other, _) = two(scratch, de.len());
+            let (g, h) = start_and_next(p, t, other);
             let receivers = &graph.receivers[edges.clone()];
             g.copy_from_slice(de);
             kernels::gather_add(receivers, w, &dsum, g);
             let stats = &saved.edge.stats[edges.start * 2..edges.end * 2];
             grads.norm(EDGE_NORM, p.of[EDGE_NORM], rows(&saved.edge.out, edges, w), stats, g);
-            grads.back_through(p, EDGE_OUT, edge_hidden, &saved.edge.hidden_of(edges, w), g, t);
+            grads.back_through(p, EDGE_OUT, edge_hidden, &saved.edge.hidden_of(edges, w), g, h);
             grads.layer(EDGE, rows(&saved.e, edges, w), t);
-            p.back(EDGE, t, de, true);
+            p.back(EDGE, t, de, Base::Sum);
             kernels::scatter_add(receivers, nodes.start, w, t, dreceived);
         }));
         let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).collect();
@@ -468,11 +482,16 @@ impl Run {
             let (v, dreceived) = (rows(&saved.v, nodes, w), rows(&dreceived, nodes, w));
             grads.weight(SENDER, v, dsent);
             grads.weight(RECEIVER, v, dreceived);
-            p.back(SENDER, dsent, dv, true);
-            p.back(RECEIVER, dreceived, dv, true);
+            p.back(SENDER, dsent, dv, Base::Sum);
+            p.back(RECEIVER, dreceived, dv, Base::Sum);
         }));
         total
     }
+}
+
+/// The rooms to start in, and to go on in, for [`StepGrads::back_through`] to end in `t`.
+fn start_and_next<'a, E: Real>(p: &StepParams<'_, E>, t: &'a mut [E], other: &'a mut [E]) -> (&'a mut [E], &'a mut [E]) {
+    if p.hidden().is_multiple_of(2) { (t, other) } else { (other, t) }
 }
 
 /// Two rooms of that length.
@@ -487,31 +506,32 @@ impl<E: Real> Ops<'_, E> {
     pub(crate) fn full_steps(&mut self, v: &Var<E>, e: &Var<E>, params: &[Vec<&Var<E>>], graph: &Arc<Adjacency>, edges: bool) -> Var<E> {
         let (n, m, w) = (v.rows(), e.rows(), v.columns());
         let run = Run::new(graph, w);
-        let (mut nodes, mut latent) = (v.values().to_vec(), e.values().to_vec());
+        let (mut nodes, mut latent) = (Room::copy_of(v.values()), Room::copy_of(e.values()));
         let mut steps: Vec<Kept<E>> = Vec::new();
         for p in params {
             let p = StepParams::new(p.iter().copied(), w);
             match self.recorder.memory() {
                 None => drop(run.forward(&p, &mut nodes, &mut latent, false)),
-                Some(Memory::Store) => steps.extend(run.forward(&p, &mut nodes, &mut latent, true).map(Kept::Layers)),
+                Some(Memory::Store) => steps.extend(run.forward(&p, &mut nodes, &mut latent, true).map(|s| Kept::Layers(Box::new(s)))),
                 Some(Memory::Recompute) => {
-                    steps.push(Kept::Inputs(nodes.clone(), latent.clone()));
+                    steps.push(Kept::Inputs(Room::copy_of(&nodes), Room::copy_of(&latent)));
                     run.forward(&p, &mut nodes, &mut latent, false);
                 }
             }
         }
+        let mut values = nodes.to_vec();
         if edges {
-            nodes.append(&mut latent);
+            values.extend_from_slice(&latent);
         }
         let inputs: Vec<&Var<E>> = [v, e].into_iter().chain(params.iter().flatten().copied()).collect();
         let each = params.first().map_or(1, Vec::len);
-        self.recorder.op_of(&inputs, nodes, if edges { n + m } else { n }, w, move |inputs, _, mut dv| {
+        self.recorder.op_of(&inputs, values, if edges { n + m } else { n }, w, move |inputs, _, mut dv| {
             let mut de = if edges { dv.split_off(n * w) } else { vec![E::of(0.0); m * w] };
             let mut grads: Vec<Vec<Vec<E>>> = Vec::new();
             for (p, kept) in inputs[2..].chunks_exact(each).zip(steps).rev() {
                 let p = StepParams::new(p.iter(), w);
                 let saved = match kept {
-                    Kept::Layers(saved) => Some(saved),
+                    Kept::Layers(saved) => Some(*saved),
                     Kept::Inputs(mut v, mut e) => run.forward(&p, &mut v, &mut e, true),
                 };
                 if let Some(saved) = saved {
@@ -524,8 +544,8 @@ impl<E: Real> Ops<'_, E> {
 }
 
 /// What a step keeps for the backward pass.
-enum Kept<E> {
-    Layers(Saved<E>),
+enum Kept<E: Real> {
+    Layers(Box<Saved<E>>),
     /// Nodes and edges before it, from which the rest is computed once more.
-    Inputs(Vec<E>, Vec<E>),
+    Inputs(Room<E>, Room<E>),
 }
