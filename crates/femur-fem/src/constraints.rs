@@ -56,30 +56,40 @@ impl Constraints {
         self.fixed.contains_key(&unknown) && !self.ties.contains_key(&unknown)
     }
 
-    /// Replaces tied unknowns in ties by what they are tied to. `along` tells of every replacement: an unknown, the tied one that its
-    /// tie named, and the factor. `Err` gives an unknown that is tied to itself in the end.
+    /// Replaces tied unknowns in ties by what they are tied to. `along` tells of every replacement: an unknown, the tied one (which
+    /// needs no more of them) that its tie named, and the factor. `Err` gives an unknown that follows itself in the end.
     pub fn resolve(&mut self, mut along: impl FnMut(usize, usize, f64)) -> Result<(), usize> {
-        let slaves: Vec<usize> = self.ties.keys().copied().collect();
-        for &slave in &slaves {
-            // A chain that is longer than there are ties goes round in a circle.
-            for _ in 0..=slaves.len() {
-                let terms = &self.ties[&slave];
-                let Some(&(through, factor)) = terms.iter().find(|(m, _)| self.ties.contains_key(m)) else { break };
-                if through == slave {
-                    return Err(slave);
+        let mut done: BTreeMap<usize, bool> = BTreeMap::new();
+        for start in self.ties.keys().copied().collect::<Vec<_>>() {
+            // Depth first: an unknown is resolved after all that it follows.
+            let mut stack = vec![start];
+            while let Some(&slave) = stack.last() {
+                if done.get(&slave) == Some(&true) {
+                    stack.pop();
+                    continue;
                 }
-                along(slave, through, factor);
+                done.insert(slave, false);
+                let open = self.ties[&slave].iter().map(|t| t.0).find(|m| self.ties.contains_key(m) && done.get(m) != Some(&true));
+                if let Some(next) = open {
+                    if done.contains_key(&next) {
+                        return Err(next);
+                    }
+                    stack.push(next);
+                    continue;
+                }
                 let mut sum: BTreeMap<usize, f64> = BTreeMap::new();
-                for &(m, f) in terms.iter().filter(|(m, _)| *m != through) {
-                    *sum.entry(m).or_insert(0.0) += f;
-                }
-                for &(m, f) in &self.ties[&through] {
-                    *sum.entry(m).or_insert(0.0) += factor * f;
+                for &(m, factor) in &self.ties[&slave] {
+                    match self.ties.get(&m) {
+                        Some(terms) => {
+                            along(slave, m, factor);
+                            terms.iter().for_each(|&(u, f)| *sum.entry(u).or_insert(0.0) += factor * f);
+                        }
+                        None => *sum.entry(m).or_insert(0.0) += factor,
+                    }
                 }
                 self.ties.insert(slave, sum.into_iter().collect());
-            }
-            if self.ties[&slave].iter().any(|(m, _)| self.ties.contains_key(m)) {
-                return Err(slave);
+                done.insert(slave, true);
+                stack.pop();
             }
         }
         Ok(())
@@ -308,5 +318,23 @@ mod tests {
         let mut c = Constraints::new(1);
         c.ties.extend([(1, vec![(2, 1.0)]), (2, vec![(3, 1.0)]), (3, vec![(1, 1.0)])]);
         assert!(c.resolve(|_, _, _| {}).is_err());
+        let mut c = Constraints::new(1);
+        c.ties.insert(4, vec![(4, 1.0)]);
+        assert_eq!(c.resolve(|_, _, _| {}), Err(4));
+    }
+
+    #[test]
+    fn ties_with_many_terms_are_resolved_once_each() {
+        let mut c = Constraints::new(1);
+        // u1 = u9, u2 = u1, u3 = u1 + u2, u0 = u1 + u2 + u3 + 2 u1, one unknown twice.
+        c.ties.extend([
+            (0, vec![(1, 1.0), (2, 1.0), (3, 1.0), (1, 2.0)]),
+            (3, vec![(1, 1.0), (2, 1.0)]),
+            (2, vec![(1, 1.0)]),
+            (1, vec![(9, 1.0)]),
+        ]);
+        let mut count = 0;
+        c.resolve(|_, _, _| count += 1).unwrap();
+        assert_eq!((&c.ties[&0], &c.ties[&3], count), (&vec![(9, 6.0)], &vec![(9, 2.0)], 7));
     }
 }

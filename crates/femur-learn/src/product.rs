@@ -282,13 +282,14 @@ pub(crate) fn panel_width(n: usize) -> Option<usize> {
 
 /// `y = x w` by tiles, to which `base` adds; only where [`panel_width`] gives one.
 pub(crate) fn run(t: Tiled<'_, f32>, y: &mut [f32], base: Base<'_, f32>) {
+    assert!(panel_width(t.n).is_some(), "no tiles for {} columns on this processor", t.n);
     #[cfg(target_arch = "x86_64")]
     {
         if t.n.is_multiple_of(16) && is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor was just asked.
             return unsafe { x86::run_512(t, y, base) };
         }
-        // SAFETY: `panel_width` gave a width, and it is not that of AVX-512.
+        // SAFETY: `panel_width` gave a width above, and it is not that of AVX-512.
         unsafe { x86::run_256(t, y, base) }
     }
     #[cfg(not(target_arch = "x86_64"))]

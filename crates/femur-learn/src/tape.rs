@@ -80,8 +80,7 @@ impl<E: Real> Grads<E> {
 }
 
 /// What a training keeps of the values within message-passing steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Memory {
     /// Everything that the backward pass reads.
     #[default]

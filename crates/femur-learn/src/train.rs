@@ -8,7 +8,7 @@ use crate::params::{Params, Vars, unit};
 use crate::sample::{Example, measure};
 use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
-use crate::{LearnError, models};
+use crate::{LearnError, models, pool};
 use femur_dataset::Dataset;
 use femur_sim::Trajectory;
 use rand_chacha::ChaCha8Rng;
@@ -266,6 +266,7 @@ pub fn train(
             break;
         }
     }
+    pool::clear::<f32>();
     state.progress.finished = true;
     finish(&state, &csv)?;
     let run = serde_json::json!({

@@ -36,13 +36,16 @@ pub fn translated_nodes(mesh: &Mesh, from: &str, to: &str) -> Result<Vec<[u32; 2
     let key = |x: &[f64; 3]| (0..3).map(|d| SKEW[d] * x[d]).sum::<f64>();
     let mut moved: Vec<(f64, [f64; 3], u32)> = sides[0].iter().map(|&n| (place(n, 1.0), n)).map(|(x, n)| (key(&x), x, n)).collect();
     moved.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut pairs = Vec::with_capacity(moved.len());
+    let (mut pairs, mut used) = (Vec::with_capacity(moved.len()), vec![false; moved.len()]);
     for &n in &sides[1] {
         let x = place(n, 0.0);
         let first = moved.partition_point(|m| m.0 < key(&x) - 3.0 * tolerance);
-        let near = moved[first..].iter().take_while(|m| m.0 <= key(&x) + 3.0 * tolerance);
-        match near.into_iter().find(|m| (0..3).all(|d| (m.1[d] - x[d]).abs() <= tolerance)) {
-            Some(partner) => pairs.push([n, partner.2]),
+        let mut near = (first..moved.len()).take_while(|&k| moved[k].0 <= key(&x) + 3.0 * tolerance);
+        match near.find(|&k| !used[k] && (0..3).all(|d| (moved[k].1[d] - x[d]).abs() <= tolerance)) {
+            Some(k) => {
+                used[k] = true;
+                pairs.push([n, moved[k].2]);
+            }
             None => {
                 let x = &x[..mesh.dim];
                 return other(format!("the node of `{to}` at {x:?} has none across from it on `{from}`"));

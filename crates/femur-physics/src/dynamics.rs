@@ -231,12 +231,13 @@ impl Integrator {
     fn exerted(&self, m: &Motion, force: &[f64]) -> Vec<f64> {
         let mut inner =
             combine(&[(1.0, &apply(&self.mass, &m.a)), (1.0, &apply(&self.damping, &m.v)), (1.0, &apply(&self.stiffness, &m.u))]);
+        inner.iter_mut().zip(force).for_each(|(i, f)| *i -= f);
         self.constraints.gather(&mut inner);
         let mut out = force.to_vec();
         let c = self.constraints.components;
         let turned = |u: usize| self.constraints.frames.contains_key(&(u / c));
         for &u in self.constraints.fixed.keys().filter(|&&u| self.constraints.is_prescribed(u) && !turned(u)) {
-            out[u] = inner[u];
+            out[u] += inner[u];
         }
         out
     }

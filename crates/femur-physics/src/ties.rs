@@ -8,6 +8,7 @@ use femur_mesh::Mesh;
 use femur_mesh::periodic::translated_nodes;
 use femur_sim::case::{Case, Table};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A jump of a `[[periodic]]` or the right-hand side of an `[[equation]]`: `value * factor` is added at each tied unknown.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ struct Reader<'a> {
     components: usize,
     constraints: &'a Constraints,
     out: Ties,
+    /// Unknowns that a further pair of boundaries ties once more, and to what.
+    twice: Vec<(usize, usize)>,
 }
 
 impl Reader<'_> {
@@ -95,10 +98,19 @@ impl Reader<'_> {
             self.refuse_frame(table, master as usize)?;
             for d in 0..self.components {
                 let [s, m] = [slave, master].map(|n| n as usize * self.components + d);
-                // A prescribed value holds; of two ties the first in the file.
-                if !self.given(s) {
-                    self.out.ties.insert(s, vec![(m, 1.0)]);
-                    self.out.jumps[first + d].factors.insert(s, 1.0);
+                let held = |u: usize| self.constraints.fixed.contains_key(&u);
+                if held(s) && !held(m) {
+                    let what = format!("the value at {:?} is prescribed and should follow another", self.mesh.point(slave as usize));
+                    return Err(table.error("to", what, "prescribe its partner on `from` (of a corner, that on both), or both").into());
+                }
+                // Where both are prescribed their values hold; what has a tie already must say the same by it.
+                match self.out.ties.entry(s) {
+                    _ if held(s) => {}
+                    Entry::Occupied(_) => self.twice.push((s, m)),
+                    Entry::Vacant(free) => {
+                        free.insert(vec![(m, 1.0)]);
+                        self.out.jumps[first + d].factors.insert(s, 1.0);
+                    }
                 }
             }
         }
@@ -133,9 +145,11 @@ impl Reader<'_> {
         for &node in nodes {
             self.refuse_frame(table, node as usize)?;
             let slave = node as usize * self.components + component;
-            let masters: Vec<(usize, f64)> = others.iter().map(|(n, d, f)| (n[0] as usize * self.components + d, -f / factor)).collect();
+            let mut sum: BTreeMap<usize, f64> = BTreeMap::new();
+            others.iter().for_each(|(n, d, f)| *sum.entry(n[0] as usize * self.components + d).or_insert(0.0) -= f / factor);
+            let masters: Vec<(usize, f64)> = sum.into_iter().collect();
             // The node that the others follow is often in their tag.
-            if masters == [(slave, 1.0)] {
+            if masters == [(slave, 1.0)] && value == 0.0 {
                 continue;
             }
             if self.given(slave) || masters.iter().any(|m| m.0 == slave) {
@@ -163,14 +177,14 @@ impl Ties {
     /// Boundaries that do not match, an unknown that is given twice, ties that go round in a circle.
     pub(crate) fn read(case: &Case, mesh: &Mesh, constraints: &Constraints) -> Result<Self, PhysicsError> {
         let components = constraints.components;
-        let mut reader = Reader { mesh, components, constraints, out: Ties::default() };
+        let mut reader = Reader { mesh, components, constraints, out: Ties::default(), twice: Vec::new() };
         for table in case.tables("periodic") {
             reader.periodic(&table)?;
         }
         for table in case.tables("equation") {
             reader.equation(&table)?;
         }
-        let Ties { ties, mut jumps } = reader.out;
+        let (Ties { ties, mut jumps }, twice) = (reader.out, reader.twice);
         let mut chain = Constraints { ties, ..Constraints::new(components) };
         chain
             .resolve(|slave, through, factor| {
@@ -182,8 +196,14 @@ impl Ties {
             })
             .map_err(|unknown| {
                 let what = format!("the node at {:?} follows itself", mesh.point(unknown / components));
-                case.root().error("periodic", what, "let every boundary follow another one only once, all in one direction")
+                let key = if case.root().has("periodic") { "periodic" } else { "equation" };
+                case.root().error(key, what, "let every boundary follow another one only once, all in one direction, and no unknown itself")
             })?;
+        let of = |u: usize| chain.ties.get(&u).cloned().unwrap_or_else(|| vec![(u, 1.0)]);
+        if let Some(&(s, _)) = twice.iter().find(|&&(s, m)| of(s) != of(m)) {
+            let what = format!("the node at {:?} would follow two others", mesh.point(s / components));
+            return Err(case.root().error("periodic", what, "tie those two first, or leave out one of the pairs").into());
+        }
         Ok(Ties { ties: chain.ties, jumps })
     }
 

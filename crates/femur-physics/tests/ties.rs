@@ -263,6 +263,28 @@ fn a_cloud_is_carried_over_the_border() {
     }
 }
 
+/// A value held at one corner of a doubly periodic square holds at all four.
+#[test]
+fn what_one_of_many_partners_holds_all_hold() {
+    let mesh = with_corner(rectangle([1.0, 1.0], [4, 4], CellKind::Quad4).unwrap());
+    let case = format!(
+        "physics = \"advection-diffusion\"\nvelocity = [0.3, 0.1]\nsource = 1.0\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\ndiffusivity = 0.1\n\
+        {ACROSS}{UPWARDS}[[boundary]]\ntag = \"far\"\nconcentration = 2.0\n"
+    );
+    let t = solve(&case, &mesh);
+    let c = &t.states[0].field("concentration").unwrap().values;
+    let corner =
+        |x: f64, y: f64| (0..mesh.num_nodes()).find(|&n| (mesh.point(n)[0] - x).abs() + (mesh.point(n)[1] - y).abs() < 1e-12).unwrap();
+    for (x, y) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+        assert_eq!(c[corner(x, y)], 2.0);
+    }
+    // The source lifts all the rest, and what leaves on one side comes in on the other.
+    assert!((0..mesh.num_nodes()).all(|n| c[n] >= 2.0 - 1e-12));
+    for y in [0.25, 0.5, 0.75] {
+        assert!((c[corner(0.0, y)] - c[corner(1.0, y)]).abs() < 1e-12 && (c[corner(y, 0.0)] - c[corner(y, 1.0)]).abs() < 1e-12);
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let mesh = with_corner(rectangle([1.0, 1.0], [3, 4], CellKind::Quad4).unwrap());
@@ -273,7 +295,7 @@ fn mistakes_are_named() {
     assert!(e(&format!("{HELD}[[periodic]]\nfrom = \"left\"\nto = \"bottom\"\n")).contains("`left` has 5 nodes, `bottom` has 4"));
     assert!(e(&format!("{HELD}{ACROSS}jump = [1]\n")).contains("has 1 components"));
     assert!(e(&format!("{HELD}{ACROSS}jmp = [1, 0]\n")).contains("did you mean `jump`"));
-    assert!(e(&format!("{HELD}{ACROSS}[[periodic]]\nfrom = \"right\"\nto = \"left\"\n")).contains("follows itself"));
+    assert!(e(&format!("{ACROSS}[[periodic]]\nfrom = \"right\"\nto = \"left\"\n")).contains("follows itself"));
     assert!(e(&format!("{HELD}[[periodic]]\nfrom = \"left\"\nto = \"rihgt\"\n")).contains("did you mean \"right\"?"));
     // One corner and one pair of sides leave no way to move rigidly, no corner leaves two.
     assert!(e(ACROSS).contains("move rigidly in 2 of 3 ways"));
@@ -281,4 +303,12 @@ fn mistakes_are_named() {
     assert!(e(&equation("{ tag = \"top\", component = \"y\" }, { tag = \"right\", component = \"y\" }")).contains("`right` has 5 nodes"));
     assert!(e(&equation("{ tag = \"origin\", component = \"y\" }, { tag = \"far\", component = \"y\" }")).contains("is given already"));
     assert!(e(&format!("{HELD}[[equation]]\nvalue = 1\n")).contains("missing"));
+    let held = "[[boundary]]\ntag = \"far\"\ndisplacement = [0, 0]\n";
+    assert!(e(&format!("{held}{ACROSS}{UPWARDS}")).contains("prescribe its partner on `from`"));
+    let same = "{ tag = \"top\", component = \"y\" }, { tag = \"far\", component = \"y\", factor = -1 }]\nvalue = 0.1";
+    assert!(e(&format!("{HELD}[[equation]]\nterms = [{same}\n")).contains("is given already"));
+    let wave = format!(
+        "physics = \"wave\"\n[mesh]\ngenerator = \"rectangle\"\n[materials.body]\nwave_speed = 1.0\n[time]\nend = 1.0\nsteps = 1\n{ACROSS}jump = 0.5\n"
+    );
+    assert!(try_solve(&wave, &mesh).unwrap_err().contains("leave out jump"));
 }

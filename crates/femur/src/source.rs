@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use femur_mesh::Mesh;
 use femur_physics::{PHYSICS, Physics};
 use femur_sim::case::{Case, CaseFile, MeshSpec};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -38,14 +38,9 @@ pub fn mesh(case: &Case, instead: Option<&Path>) -> Result<Arc<Mesh>> {
     }
     match &case.mesh {
         MeshSpec::Generator { .. } => Ok(Arc::new(femur_sim::case::generators::build(case)?)),
-        MeshSpec::File { path, scale, refine } => read(&beside(case, path), *scale, *refine),
-        MeshSpec::Geo { path, parameters, scale, order } => from_geo(&beside(case, path), parameters, *scale, *order),
+        MeshSpec::File { path, scale, refine } => read(&case.beside(path), *scale, *refine),
+        MeshSpec::Geo { path, parameters, scale, order } => from_geo(&case.beside(path), parameters, *scale, *order),
     }
-}
-
-/// A path as written in a case file is relative to that file.
-fn beside(case: &Case, path: &Path) -> PathBuf {
-    Path::new(&case.origin).parent().map_or_else(|| path.to_path_buf(), |dir| dir.join(path))
 }
 
 fn read(path: &Path, scale: f64, refine: usize) -> Result<Arc<Mesh>> {

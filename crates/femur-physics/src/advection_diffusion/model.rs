@@ -91,14 +91,16 @@ impl Model {
             let hint = "add [[boundary]] with concentration, or a [time] grid";
             return Err(root.error("boundary", "nothing holds the concentration, so a steady one does not exist", hint).into());
         }
-        // What is held on one side of a periodic pair is held on the other.
+        // What is held on one side of a periodic pair is held on the other: first the one node that all share, then from there.
         for n in 0..model.same.len() {
-            let s = model.same[n] as usize;
-            match (model.held.get(&n).cloned(), model.held.get(&s).cloned()) {
-                (Some(value), None) => model.held.insert(s, value),
-                (None, Some(value)) => model.held.insert(n, value),
-                _ => None,
-            };
+            if let Some(value) = model.held.get(&n).cloned() {
+                model.held.entry(model.same[n] as usize).or_insert(value);
+            }
+        }
+        for n in 0..model.same.len() {
+            if let Some(value) = model.held.get(&(model.same[n] as usize)).cloned() {
+                model.held.entry(n).or_insert(value);
+            }
         }
         model.set_up(node_type);
         Ok(model)

@@ -18,7 +18,7 @@ pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result
     let (lo, hi) = mesh.bounds();
     let centre: Vec<f64> = lo.iter().zip(&hi).map(|(a, b)| 0.5 * (a + b)).collect();
     let scale = 1.0 / mesh.diameter().max(f64::MIN_POSITIVE);
-    for p in 0..parts {
+    'parts: for p in 0..parts {
         if !part.iter().zip(&used).any(|(&q, &u)| q == p && u) {
             continue;
         }
@@ -45,7 +45,7 @@ pub(crate) fn check(case: &Case, mesh: &Mesh, conditions: &Conditions) -> Result
             let nodes = std::iter::once(slave).chain(masters.iter().map(|m| m.0)).map(|u| u / dim);
             if nodes.clone().any(|n| part[n] == p) && nodes.clone().any(|n| part[n] != p) {
                 // Parts that hold each other: the solver will tell.
-                return Ok(());
+                continue 'parts;
             }
             if part[slave / dim] == p {
                 let mut sum = row(slave / dim, axis(slave));

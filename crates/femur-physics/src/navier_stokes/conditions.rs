@@ -112,14 +112,19 @@ impl Conditions {
             let what = format!("ties the node at {:?}, which lies on an inclined slip wall", mesh.point(n));
             return Err(case.root().error("periodic", what, "turn the mesh so that the wall lies along an axis").into());
         }
+        // First to the one node that all of them share, then from there.
         for n in 0..self.same.len() {
-            let s = self.same[n] as usize;
-            for d in (0..mesh.dim).filter(|_| s != n) {
-                match (self.fixed.get(&(n, d)).cloned(), self.fixed.get(&(s, d)).cloned()) {
-                    (Some(value), None) => self.fixed.insert((s, d), value),
-                    (None, Some(value)) => self.fixed.insert((n, d), value),
-                    _ => None,
-                };
+            for d in 0..mesh.dim {
+                if let Some(value) = self.fixed.get(&(n, d)).cloned() {
+                    self.fixed.entry((self.same[n] as usize, d)).or_insert(value);
+                }
+            }
+        }
+        for n in 0..self.same.len() {
+            for d in 0..mesh.dim {
+                if let Some(value) = self.fixed.get(&(self.same[n] as usize, d)).cloned() {
+                    self.fixed.entry((n, d)).or_insert(value);
+                }
             }
         }
         Ok(())

@@ -24,6 +24,8 @@ pub(super) struct System {
     fluids: Vec<Fluid>,
     frames: std::collections::BTreeMap<usize, [[f64; 3]; 3]>,
     fixed: Vec<bool>,
+    /// For each node the one whose unknowns it shares.
+    same: Vec<u32>,
     free: FreeSystem,
     whole: CsrMatrix,
     lu: MultifrontalLu,
@@ -56,19 +58,20 @@ impl System {
             }
         }
         let whole = space.zeros();
-        let mut same: Vec<u32> = (0..space.size() as u32).collect();
+        let mut shared: Vec<u32> = (0..space.size() as u32).collect();
         for (node, &s) in conditions.same.iter().enumerate() {
             for (field, components) in [(VELOCITY, mesh.dim), (PRESSURE, 1)] {
                 if let (Some(u), Some(v)) = (space.dof(field, node), space.dof(field, s as usize)) {
-                    (0..components).for_each(|d| same[u + d] = (v + d) as u32);
+                    (0..components).for_each(|d| shared[u + d] = (v + d) as u32);
                 }
             }
         }
-        let free = FreeSystem::identified(&whole, &fixed, &same);
-        let lu = MultifrontalLu::analyse(&free.matrix, &grouped(mesh, &free, &groups(mesh, &space, &fixed, false)).get())?;
+        let free = FreeSystem::identified(&whole, &fixed, &shared);
+        let lu =
+            MultifrontalLu::analyse(&free.matrix, &grouped(mesh, &free, &groups(mesh, &space, &fixed, &conditions.same, false)).get())?;
         let frames = conditions.frames.clone();
-        let mesh = mesh.clone();
-        let mut system = System { mesh, space, cells, first, fluids, frames, fixed, free, whole, lu, safe: false, moments: None };
+        let (mesh, same) = (mesh.clone(), conditions.same.clone());
+        let mut system = System { mesh, space, cells, first, fluids, frames, fixed, same, free, whole, lu, safe: false, moments: None };
         if conditions.enclosed {
             system.moments = Some(system.pressure_moments());
         }
@@ -172,7 +175,7 @@ impl System {
         self.lu.factor(&self.free.matrix)?;
         if !self.safe && self.lu.factor_size().is_some_and(|s| s.raised > 0) {
             self.lu = {
-                let safe = groups(&self.mesh, &self.space, &self.fixed, true);
+                let safe = groups(&self.mesh, &self.space, &self.fixed, &self.same, true);
                 MultifrontalLu::analyse(&self.free.matrix, &grouped(&self.mesh, &self.free, &safe).get())?
             };
             self.safe = true;
@@ -279,24 +282,26 @@ impl System {
 /// Groups of unknowns for the ordering: those of a node, but a pressure whose node is held with the velocities of a midside node
 /// beside it. A pressure has no diagonal, so that it cannot be eliminated alone. By symmetry it may not even touch the velocities of
 /// its own node: where that did harm, `safe` puts every pressure to a midside node, at the price of some fill.
-fn groups(mesh: &Mesh, space: &MixedSpace, fixed: &[bool], safe: bool) -> Vec<u32> {
+fn groups(mesh: &Mesh, space: &MixedSpace, fixed: &[bool], same: &[u32], safe: bool) -> Vec<u32> {
     let mut group = space.node_of().to_vec();
     let free = |n: u32| space.dof(VELOCITY, n as usize).is_some_and(|u| (0..mesh.dim).all(|d| !fixed[u + d]));
+    // Of periodic nodes only the one whose unknowns the others share is in the system.
+    let one = |n: u32| same[n as usize];
     let mut taken = vec![false; mesh.num_nodes()];
     let mut done: Vec<bool> = (0..mesh.num_nodes() as u32).map(|n| !safe && free(n)).collect();
     // First midside nodes on edges of the vertex that no other pressure has; then any of the cell's; then shared ones.
     for pass in 0..3 {
         for (_, kind, nodes) in mesh.cells() {
-            for (a, &v) in nodes[..kind.num_vertices()].iter().enumerate() {
+            for (a, v) in nodes[..kind.num_vertices()].iter().map(|&v| one(v)).enumerate() {
                 if done[v as usize] {
                     continue;
                 }
                 let beside = |m: usize| kind.edges().iter().any(|e| e.contains(&a) && e.contains(&m));
                 let found = (kind.num_vertices()..nodes.len())
-                    .find(|&m| free(nodes[m]) && (pass == 2 || !taken[nodes[m] as usize]) && (pass > 0 || beside(m)));
+                    .find(|&m| free(nodes[m]) && (pass == 2 || !taken[one(nodes[m]) as usize]) && (pass > 0 || beside(m)));
                 let (Some(m), Some(p)) = (found, space.dof(PRESSURE, v as usize)) else { continue };
-                group[p] = nodes[m];
-                (taken[nodes[m] as usize], done[v as usize]) = (true, true);
+                group[p] = one(nodes[m]);
+                (taken[one(nodes[m]) as usize], done[v as usize]) = (true, true);
             }
         }
     }

@@ -12,7 +12,6 @@ use femur_fem::facets::{FacetPoint, facet_points};
 use femur_mesh::{Mesh, Surface};
 use femur_sim::case::{Case, Expr, Table};
 use femur_solve::CsrMatrix;
-use std::path::Path;
 
 /// What an obstacle looks like at the start. In 2D a sphere is a disc.
 #[derive(Debug)]
@@ -282,7 +281,7 @@ fn read_shape(case: &Case, table: &Table, dim: usize) -> Result<Shape, PhysicsEr
 /// The surface of the mesh that `file` names beside the case, its coordinates times `scale`.
 fn read_surface(case: &Case, table: &Table, dim: usize) -> Result<Surface, PhysicsError> {
     let (file, scale) = (table.string("file")?, table.positive_or("scale", 1.0)?);
-    let path = Path::new(&case.origin).parent().unwrap_or(Path::new("")).join(file);
+    let path = case.beside(file);
     let refuse =
         |what: String| table.error("file", what, "give a mesh of the obstacle, in 2D or 3D as the body: its boundary is what touches");
     let mut mesh = femur_io::read_mesh(&path).map_err(|e| refuse(e.to_string()))?.mesh;

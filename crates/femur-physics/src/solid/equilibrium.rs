@@ -106,10 +106,17 @@ impl Equilibrium {
     }
 
     /// The tangent of body and elastic supports at rest.
-    pub(crate) fn stiffness(&mut self) -> CsrMatrix {
-        // At rest every body is admissible.
-        let _ = self.assemble(true);
-        self.matrix.clone()
+    ///
+    /// # Errors
+    /// A body that does not even admit rest.
+    pub(crate) fn stiffness(&self) -> Result<CsrMatrix, Inadmissible> {
+        let (rest, mut matrix) = (vec![0.0; self.u.len()], self.assembly.assembler.zeros());
+        let history = vec![0.0; self.history.len()];
+        self.assembly.add(self.body.as_ref(), &rest, (&history, &mut history.clone()), &mut rest.clone(), Some(&mut matrix))?;
+        if let Some(supports) = &self.supports {
+            matrix.values.iter_mut().zip(&supports.values).for_each(|(m, s)| *m += s);
+        }
+        Ok(matrix)
     }
 
     /// Sets the body in motion from displacements and velocities `[num_nodes dim]` under these loads, with the prescribed accelerations.

@@ -7,7 +7,7 @@ use super::SolidModel;
 use crate::PhysicsError;
 use crate::dynamics::{Dynamics, Energies, Motion, Scheme, apply, combine, dot};
 use femur_fem::{Assembler, CellCoefficient, Constraints, Form};
-use femur_solve::CsrMatrix;
+use femur_solve::{CsrMatrix, Inadmissible};
 
 /// The motion of a body and what resists it beside its stiffness.
 pub(crate) struct Inertia {
@@ -31,7 +31,7 @@ impl Inertia {
     ///
     /// # Errors
     /// A material without a density, a mistake in `[dynamics]`.
-    pub(crate) fn read(model: &SolidModel, stiffness: impl FnOnce() -> CsrMatrix) -> Result<Self, PhysicsError> {
+    pub(crate) fn read(model: &SolidModel, stiffness: impl FnOnce() -> Result<CsrMatrix, Inadmissible>) -> Result<Self, PhysicsError> {
         let (dynamics, _) = Dynamics::read(&model.case, true)?;
         let dim = model.mesh.dim;
         let densities: Vec<f64> = model.densities()?.iter().map(|d| d * model.thickness).collect();
@@ -40,11 +40,14 @@ impl Inertia {
         let density = CellCoefficient::ByMaterial(&densities, &model.material_id);
         assembler.assemble(&model.mesh, &Form::Mass { components: dim, density }, &mut mass)?;
         let (by_mass, by_stiffness) = dynamics.rayleigh;
-        let damping = (dynamics.rayleigh != (0.0, 0.0)).then(|| {
-            let mut c = if by_stiffness == 0.0 { assembler.zeros() } else { stiffness() };
+        let damping = if dynamics.rayleigh == (0.0, 0.0) {
+            None
+        } else {
+            let inadmissible = |e: Inadmissible| model.case.root().error("mesh", e.0, "take a mesh without inverted cells");
+            let mut c = if by_stiffness == 0.0 { assembler.zeros() } else { stiffness().map_err(inadmissible)? };
             c.values.iter_mut().zip(&mass.values).for_each(|(c, m)| *c = by_mass * m + by_stiffness * *c);
-            c
-        });
+            Some(c)
+        };
         let zeros = vec![0.0; assembler.size()];
         Ok(Inertia {
             scheme: dynamics.scheme,

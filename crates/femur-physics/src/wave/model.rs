@@ -77,6 +77,10 @@ impl Model {
             model.boundary(&table)?;
         }
         model.ties = Ties::read(case, &model.mesh, &model.constraints())?;
+        if model.ties.jumps().values().any(|j| *j != 0.0) {
+            let what = "a wave has the same amplitude on both sides";
+            return Err(case.root().error("periodic", what, "leave out jump, and the value of an equation").into());
+        }
         model.set_up()?;
         Ok(model)
     }

@@ -203,6 +203,11 @@ impl Case {
         self.root().table(name).unwrap_or_else(|e| Table::broken(&self.doc, name, e))
     }
 
+    /// Where a path that the case names lies: relative paths are relative to the case's file.
+    pub fn beside(&self, path: impl AsRef<std::path::Path>) -> std::path::PathBuf {
+        std::path::Path::new(&self.origin).parent().map_or_else(|| path.as_ref().to_path_buf(), |dir| dir.join(&path))
+    }
+
     /// A top-level list of tables (`[[boundary]]`); an absent one is empty. Makes the name known. Where the key holds something
     /// else, there is one table, and reading from it gives the error.
     pub fn tables(&self, name: &str) -> Vec<Table> {
