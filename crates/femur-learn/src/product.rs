@@ -1,4 +1,4 @@
-//! Products with small square weights that many blocks of rows share: the weights are laid out once, and a block's product is a loop
+//! Products with small weights that many blocks of rows share: the weights are laid out once, and a block's product is a loop
 //! over register tiles. Where the processor has no fused multiply-add in vectors, or for other types than f32, faer multiplies.
 //!
 //! Each value is a sum over the inner dimension in its order, whatever the block, so rows of a matrix may be cut anywhere.
@@ -35,6 +35,11 @@ impl<'a, E: Real> Weights<'a, E> {
             panels
         });
         Weights { plain, panels, k, n }
+    }
+
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.k, self.n)
     }
 
     /// `y = x w`, to which `base` adds.

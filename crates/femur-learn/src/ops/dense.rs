@@ -2,9 +2,11 @@
 
 use super::Ops;
 use crate::kernels;
-use crate::real::{Block, Real};
+use crate::product::{Base, Weights, add_gram};
+use crate::real::Real;
 use crate::tape::Var;
 use femur_solve::dense::View;
+use rayon::prelude::*;
 use std::ops::Range;
 
 impl<E: Real> Ops<'_, E> {
@@ -38,7 +40,7 @@ impl<E: Real> Ops<'_, E> {
     pub fn matmul(&mut self, x: &Var<E>, w: &Var<E>) -> Var<E> {
         let (n, o) = (x.rows(), w.columns());
         let mut y = vec![E::of(0.0); n * o];
-        E::gemm(&mut y, Block::whole(o), view(x), view(w), false);
+        by_rows(x.values(), &Weights::new(w.values(), w.rows(), o, false), &mut y, Base::Zero);
         self.recorder.op([x, w], y, n, o, |[x, w], _, g| [input_gradient(x, w, &g), weight_gradient(x, w, &g)])
     }
 
@@ -89,11 +91,20 @@ pub(super) fn view<E: Real>(x: &Var<E>) -> View<'_, E> {
     View::new(x.values(), x.rows(), x.columns())
 }
 
+/// Rows that are multiplied at a time, and the most parts in which a gradient is summed: the cuts depend on the sizes alone, so that
+/// any number of threads gives the same bits.
+const ROWS: usize = 256;
+const PARTS: usize = 16;
+
+/// `y = x w`, to which `base` adds, rows in parallel.
+fn by_rows<E: Real>(x: &[E], w: &Weights<'_, E>, y: &mut [E], base: Base<'_, E>) {
+    let (k, n) = w.shape();
+    y.par_chunks_mut(ROWS * n.max(1)).zip(x.par_chunks(ROWS * k.max(1))).for_each(|(y, x)| w.times(x, y, base));
+}
+
 fn affine<E: Real>(x: &Var<E>, w: &Var<E>, b: &Var<E>) -> Vec<E> {
-    let (n, o) = (x.rows(), w.columns());
-    let mut y = Vec::with_capacity(n * o);
-    (0..n).for_each(|_| y.extend_from_slice(b.values()));
-    E::gemm(&mut y, Block::whole(o), view(x), view(w), true);
+    let mut y = vec![E::of(0.0); x.rows() * w.columns()];
+    by_rows(x.values(), &Weights::new(w.values(), w.rows(), w.columns(), false), &mut y, Base::Row(b.values()));
     y
 }
 
@@ -108,12 +119,23 @@ fn input_gradient<E: Real>(x: &Var<E>, w: &Var<E>, g: &[E]) -> Vec<E> {
         return Vec::new();
     }
     let mut dx = vec![E::of(0.0); x.rows() * x.columns()];
-    E::gemm(&mut dx, Block::whole(x.columns()), View::new(g, x.rows(), w.columns()), view(w).t(), false);
+    by_rows(g, &Weights::new(w.values(), w.columns(), w.rows(), true), &mut dx, Base::Zero);
     dx
 }
 
 fn weight_gradient<E: Real>(x: &Var<E>, w: &Var<E>, g: &[E]) -> Vec<E> {
-    let mut dw = vec![E::of(0.0); w.rows() * w.columns()];
-    E::gemm(&mut dw, Block::whole(w.columns()), view(x).t(), View::new(g, x.rows(), w.columns()), false);
+    let (k, n) = (w.rows(), w.columns());
+    let rows = ROWS.max(x.rows().div_ceil(PARTS));
+    let parts = x.values().par_chunks(rows * k.max(1)).zip(g.par_chunks(rows * n.max(1)));
+    let sums: Vec<Vec<E>> = parts
+        .map(|(x, g)| {
+            let mut dw = vec![E::of(0.0); k * n];
+            add_gram(x, g, k, n, &mut dw, &mut Vec::new());
+            dw
+        })
+        .collect();
+    let mut sums = sums.into_iter();
+    let mut dw = sums.next().unwrap_or_else(|| vec![E::of(0.0); k * n]);
+    sums.for_each(|part| kernels::add(&mut dw, &part));
     dw
 }
