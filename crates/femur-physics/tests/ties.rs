@@ -30,7 +30,7 @@ fn periodic_temperatures_converge_at_their_order() {
         case = case.replace("conductivity = 2.0", "conductivity = \"2 + 0 * T\"");
         slopes.push(slope(kind, &case, "temperature", field));
         let theory = kind.order() as f64 + 1.0;
-        assert!(slopes.iter().all(|s| (s - theory).abs() < 0.15), "{kind}: slopes {slopes:?}, theory {theory}");
+        assert!(slopes.iter().all(|s| (s - theory).abs() < 0.1), "{kind}: slopes {slopes:?}, theory {theory}");
         assert!((slopes[0] - slopes[1]).abs() < 1e-5, "{kind}: {slopes:?}");
     }
 }
