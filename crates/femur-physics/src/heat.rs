@@ -325,8 +325,9 @@ impl Model {
         let node_type = self.output.restrict(&types, 1);
         let initial = self.time.is_some().then(|| self.state(times[0], &self.initial_values()));
         let channels = self.channels(case, n);
-        let initial_responses =
-            if self.time.is_some() { channels.iter().map(|c| self.response(&c.start(&self.constraints()))).collect() } else { Vec::new() };
+        let started: &[Channel] = if self.time.is_some() { &channels } else { &[] };
+        let constraints = self.constraints();
+        let initial_responses = started.iter().map(|c| self.response(&c.start(&constraints))).collect();
         let loads = channels.into_iter().map(|c| c.load).collect();
         let prescribed = Prescribed {
             field: "temperature".into(),

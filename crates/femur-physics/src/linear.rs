@@ -87,10 +87,9 @@ pub(crate) struct System {
 
 enum Solver {
     Direct(Reduced, Box<DirectSolver>),
-    Cg(Reduced, IncompleteCholesky),
+    /// Conjugate gradients for the free unknowns, by the name of their preconditioner's choice.
+    Reduced(&'static str, Reduced, Box<dyn Preconditioner + Send + Sync>),
     Amg(Box<Multigrid>),
-    /// With ties, which need a system of the free unknowns alone.
-    Tied(Reduced, Box<GroupedAmg>),
 }
 
 /// The whole system with its prescribed unknowns emptied.
@@ -118,7 +117,7 @@ impl System {
             SolverChoice::Cg => {
                 let reduced = constraints.reduce(&matrix);
                 let preconditioner = IncompleteCholesky::new(&reduced.matrix)?;
-                Solver::Cg(reduced, preconditioner)
+                Solver::Reduced("cg", reduced, Box::new(preconditioner))
             }
             SolverChoice::Auto | SolverChoice::Direct => {
                 let mut reduced = constraints.reduce(&matrix);
@@ -146,8 +145,8 @@ impl System {
     pub(crate) fn name(&self) -> &'static str {
         match self.solver {
             Solver::Direct(..) => "direct",
-            Solver::Cg(..) => "cg",
-            Solver::Amg(_) | Solver::Tied(..) => "amg",
+            Solver::Reduced(name, ..) => name,
+            Solver::Amg(_) => "amg",
         }
     }
 
@@ -161,14 +160,9 @@ impl System {
                 let residual = direct.solve(&mut b)?.residual();
                 (reduced.expand(&b, prescribed, self.size), residual)
             }
-            Solver::Cg(reduced, preconditioner) => {
+            Solver::Reduced(_, reduced, preconditioner) => {
                 let b = reduced.right_hand_side(&f, prescribed);
-                let (x, residual) = iterate(&reduced.matrix, preconditioner, &b)?;
-                (reduced.expand(&x, prescribed, self.size), residual)
-            }
-            Solver::Tied(reduced, amg) => {
-                let b = reduced.right_hand_side(&f, prescribed);
-                let (x, residual) = iterate(&reduced.matrix, amg.as_ref(), &b)?;
+                let (x, residual) = iterate(&reduced.matrix, preconditioner.as_ref(), &b)?;
                 (reduced.expand(&x, prescribed, self.size), residual)
             }
             Solver::Amg(multigrid) => {
@@ -191,12 +185,13 @@ fn multigrid(mesh: &Mesh, matrix: CsrMatrix, constraints: &Constraints) -> Resul
     if constraints.ties.is_empty() {
         return Ok(Solver::Amg(Box::new(Multigrid::new(mesh, matrix, constraints)?)));
     }
+    // Ties need a system of the free unknowns alone.
     let reduced = constraints.reduce(&matrix);
     let nodes: Vec<u32> = reduced.free.iter().map(|u| (u / constraints.components) as u32).collect();
     let mut options = AmgOptions { near_null_space: near_null_space(mesh, constraints), ..AmgOptions::default() };
     options.near_null_space.iter_mut().for_each(|mode| *mode = reduced.free.iter().map(|&u| mode[u]).collect());
     let amg = GroupedAmg::new(&reduced.matrix, &nodes, &options)?;
-    Ok(Solver::Tied(reduced, Box::new(amg)))
+    Ok(Solver::Reduced("amg", reduced, Box::new(amg)))
 }
 
 /// Rigid motions, in the frames of the nodes, where the unknowns are displacements.

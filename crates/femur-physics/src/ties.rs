@@ -55,6 +55,17 @@ fn root(same: &[u32], mut n: u32) -> u32 {
     n
 }
 
+/// What is held at one node of those that `same` identifies is held at all: first at the one whose unknowns they share, then from there.
+pub(crate) fn share<K: Ord, V: Clone>(same: &[u32], held: &mut BTreeMap<K, V>, key: impl Fn(usize) -> K) {
+    let mut copy = |from: usize, to: usize| {
+        if let Some(value) = held.get(&key(from)).cloned() {
+            held.entry(key(to)).or_insert(value);
+        }
+    };
+    same.iter().enumerate().for_each(|(n, &root)| copy(n, root as usize));
+    same.iter().enumerate().for_each(|(n, &root)| copy(root as usize, n));
+}
+
 /// What is read of the ties, in the order of the file.
 struct Reader<'a> {
     mesh: &'a Mesh,

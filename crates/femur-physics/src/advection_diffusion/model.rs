@@ -4,7 +4,7 @@ use super::kernel::{Flow, Hessians, Point, hessians};
 use crate::PhysicsError;
 use crate::material::{known_tag, materials, to_nodes};
 use crate::state_mesh::StateMesh;
-use crate::ties::identified;
+use crate::ties::{identified, share};
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_fem::{Assembler, CellGeometry, Tabulation};
 use femur_mesh::topology::boundary_facets;
@@ -91,17 +91,7 @@ impl Model {
             let hint = "add [[boundary]] with concentration, or a [time] grid";
             return Err(root.error("boundary", "nothing holds the concentration, so a steady one does not exist", hint).into());
         }
-        // What is held on one side of a periodic pair is held on the other: first the one node that all share, then from there.
-        for n in 0..model.same.len() {
-            if let Some(value) = model.held.get(&n).cloned() {
-                model.held.entry(model.same[n] as usize).or_insert(value);
-            }
-        }
-        for n in 0..model.same.len() {
-            if let Some(value) = model.held.get(&(model.same[n] as usize)).cloned() {
-                model.held.entry(n).or_insert(value);
-            }
-        }
+        share(&model.same, &mut model.held, |n| n);
         model.set_up(node_type);
         Ok(model)
     }

@@ -2,7 +2,7 @@
 
 use crate::PhysicsError;
 use crate::material::known_tag;
-use crate::ties::identified;
+use crate::ties::{identified, share};
 use femur_fem::facets::{FacetPoint, facet_points};
 use femur_mesh::topology::boundary_facets;
 use femur_mesh::{FacetId, Mesh};
@@ -112,21 +112,7 @@ impl Conditions {
             let what = format!("ties the node at {:?}, which lies on an inclined slip wall", mesh.point(n));
             return Err(case.root().error("periodic", what, "turn the mesh so that the wall lies along an axis").into());
         }
-        // First to the one node that all of them share, then from there.
-        for n in 0..self.same.len() {
-            for d in 0..mesh.dim {
-                if let Some(value) = self.fixed.get(&(n, d)).cloned() {
-                    self.fixed.entry((self.same[n] as usize, d)).or_insert(value);
-                }
-            }
-        }
-        for n in 0..self.same.len() {
-            for d in 0..mesh.dim {
-                if let Some(value) = self.fixed.get(&(self.same[n] as usize, d)).cloned() {
-                    self.fixed.entry((n, d)).or_insert(value);
-                }
-            }
-        }
+        (0..mesh.dim).for_each(|d| share(&self.same, &mut self.fixed, |n| (n, d)));
         Ok(())
     }
 
