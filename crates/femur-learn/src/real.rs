@@ -6,11 +6,7 @@ use femur_solve::dense::{View, gemm_f32, gemm_f64};
 use std::sync::Mutex;
 
 /// A float that dfdx stores and faer multiplies.
-pub trait Real: Dtype + std::iter::Sum + std::ops::Neg<Output = Self> {
-    /// From f64.
-    fn of(v: f64) -> Self;
-    /// To f64.
-    fn wide(self) -> f64;
+pub trait Real: Dtype + femur_solve::Real + std::iter::Sum {
     /// exp.
     fn exp(self) -> Self;
     /// Square root.
@@ -42,14 +38,6 @@ impl Block {
 }
 
 impl Real for f32 {
-    #[inline(always)]
-    fn of(v: f64) -> Self {
-        v as f32
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
     /// exp without branches or table, so that loops over it become vector code: 2^n times a polynomial on +-ln(2)/2 (the minimax
     /// coefficients are those of Moshier's Cephes library, expf.c). Relative error below 2e-7; 0 below -87, at most exp(88).
     #[inline(always)]
@@ -84,14 +72,6 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    #[inline(always)]
-    fn of(v: f64) -> Self {
-        v
-    }
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        self
-    }
     #[inline(always)]
     fn exp(self) -> Self {
         f64::exp(self)

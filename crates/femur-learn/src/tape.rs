@@ -126,8 +126,9 @@ impl<E: Real> Recorder<E> {
         columns: usize,
         backward: impl FnOnce(&[Var<E>; N], &Var<E>, Vec<E>) -> [Vec<E>; N] + 'static,
     ) -> Var<E> {
-        let own: [Var<E>; N] = inputs.map(Var::clone);
-        self.op_of(&inputs, values, rows, columns, move |_, output, gradient| backward(&own, output, gradient).into())
+        self.op_of(&inputs, values, rows, columns, move |own, output, gradient| {
+            backward(&std::array::from_fn(|i| own[i].clone()), output, gradient).into()
+        })
     }
 
     /// As [`Recorder::op`], of any number of inputs.

@@ -73,21 +73,12 @@ fn plan(kind: &str, steps: usize) -> Plan {
         model: ModelConfig { kind: kind.into(), width: 16, steps: 2, pattern: "LTL".into(), slices: 4, heads: 2, hidden_layers: 1 },
         training: TrainingConfig {
             steps,
-            batch: 1,
             optimiser: Optimiser::Muon,
-            learning_rate: 5e-3,
             warmup: 0.03,
-            weight_decay: 0.0,
-            clip: 1.0,
             checkpoint_every: 1000,
             validate_every: 10,
             seed: 1,
-            patience: 0,
-            freeze: Vec::new(),
-            from: None,
-            from_sha256: None,
-            time_limit: 0.0,
-            memory: femur_learn::Memory::Store,
+            ..TrainingConfig::plain(5e-3)
         },
     }
 }
