@@ -44,11 +44,11 @@ pub fn to_tag(mesh: &Mesh, tag: &str) -> Result<Vec<f64>, MeshError> {
 /// A triangle; a segment or point repeats its last corner.
 pub(crate) type Simplex = [[f64; 3]; 3];
 
-fn sub(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+pub(crate) fn sub(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 

@@ -1,5 +1,6 @@
 //! Nodes of two boundaries that a translation brings together.
 
+use crate::tree::lift;
 use crate::{Mesh, MeshError};
 
 /// Two coordinates are the same within this part of the mesh's diameter.
@@ -20,7 +21,7 @@ pub fn translated_nodes(mesh: &Mesh, from: &str, to: &str) -> Result<Vec<[u32; 2
     }
     let middle = |nodes: &[u32]| -> [f64; 3] {
         std::array::from_fn(|d| {
-            let along = nodes.iter().map(|&n| mesh.point(n as usize).get(d).copied().unwrap_or(0.0));
+            let along = nodes.iter().map(|&n| lift(mesh.point(n as usize))[d]);
             let (low, high) = along.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
             0.5 * (low + high)
         })
@@ -31,8 +32,10 @@ pub fn translated_nodes(mesh: &Mesh, from: &str, to: &str) -> Result<Vec<[u32; 2
     if shift.iter().all(|s| s.abs() <= tolerance) {
         return other(format!("`{from}` and `{to}` lie in one place"));
     }
-    let place =
-        |n: u32, by: f64| -> [f64; 3] { std::array::from_fn(|d| mesh.point(n as usize).get(d).copied().unwrap_or(0.0) + by * shift[d]) };
+    let place = |n: u32, by: f64| -> [f64; 3] {
+        let x = lift(mesh.point(n as usize));
+        std::array::from_fn(|d| x[d] + by * shift[d])
+    };
     let key = |x: &[f64; 3]| (0..3).map(|d| SKEW[d] * x[d]).sum::<f64>();
     let mut moved: Vec<(f64, [f64; 3], u32)> = sides[0].iter().map(|&n| (place(n, 1.0), n)).map(|(x, n)| (key(&x), x, n)).collect();
     moved.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,6 +1,6 @@
 //! The boundary of a body as straight facets: signed distance, direction and curvature, for rigid obstacles.
 
-use crate::distance::{Simplex, nearest};
+use crate::distance::{Simplex, dot, nearest, sub};
 use crate::split::simplices;
 use crate::topology::boundary_facets;
 use crate::tree::{Aabb, BoxTree, lift};
@@ -34,14 +34,6 @@ pub struct Gap {
     pub normal: [f64; 3],
     /// Its second derivative `[i][j]`: 0 over a facet, that of a cylinder around an edge and of a sphere around a vertex.
     pub curvature: [[f64; 3]; 3],
-}
-
-fn sub(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    std::array::from_fn(|d| a[d] - b[d])
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    (0..3).map(|d| a[d] * b[d]).sum()
 }
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
