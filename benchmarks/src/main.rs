@@ -6,6 +6,10 @@ use femur_benchmarks::options::Options;
 use femur_benchmarks::{clock, table, works};
 use std::process::Command;
 
+/// As in `femur` itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Set once the program has put itself on one core.
 const PINNED: &str = "FEMUR_BENCH_PINNED";
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use femur_learn::models::{self, GraphInput, Widths};
 use femur_learn::ops::Adjacency;
 use femur_learn::optimise::{self, Moments, Step};
-use femur_learn::{Memory, ModelConfig, Optimiser, Params, Recorder, TrainingConfig, Var};
+use femur_learn::{Memory, ModelConfig, Optimiser, Params, Precision, Recorder, TrainingConfig, Var};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -113,29 +113,32 @@ pub(super) fn run(options: &Options, out: &mut dyn FnMut(Value)) -> Result<()> {
         let scratch = tempfile::tempdir()?;
         let mut job = problem.hand_over(scratch.path(), options)?;
         let plain = [Goal::Than("torch", 2.5), Goal::Than("torch-compile", 2.0)];
+        let store = Some(Memory::Store);
         let rows = [
-            ("training step", PEERS, plain.to_vec(), Some(Memory::Store)),
-            ("training step, recomputing", PEERS, Vec::new(), Some(Memory::Recompute)),
-            ("training step beside bf16", BF16, vec![Goal::Than("torch-bf16", 1.3)], Some(Memory::Store)),
-            ("inference", PEERS, vec![Goal::Than("torch", 2.5)], None),
+            ("training step", PEERS, plain.to_vec(), store, Precision::F32),
+            ("training step, recomputing", PEERS, Vec::new(), Some(Memory::Recompute), Precision::F32),
+            ("training step in f32 beside bf16", BF16, vec![Goal::Than("torch-bf16", 1.3)], store, Precision::F32),
+            ("training step in bf16", BF16, vec![Goal::Than("torch-bf16", 2.0)], store, Precision::Bf16),
+            ("training step in bf16, recomputing", BF16, Vec::new(), Some(Memory::Recompute), Precision::Bf16),
+            ("inference", PEERS, vec![Goal::Than("torch", 2.5)], None, Precision::F32),
         ];
-        for (what, peers, goals, memory) in rows {
+        for (what, peers, goals, memory, precision) in rows {
             let size = format!("{what}, {graph}");
             if !options.wants(&size) {
                 continue;
             }
             job["train"] = json!(memory.is_some());
             // Rounding of sums of thousands of terms; eight bits of mantissa
-            let tolerance = if what.ends_with("bf16") { 0.1 } else { 2e-3 };
+            let tolerance = if what.contains("bf16") { 0.1 } else { 2e-3 };
             let spec = Spec { work: "learning", size, goals, tolerance, rounds: options.pick(7, 1) };
-            out(contest(&spec, options, ours(&problem, memory)?, start_all(peers, &job, options)?)?);
+            out(contest(&spec, options, ours(&problem, memory, precision)?, start_all(peers, &job, options)?)?);
         }
     }
     Ok(())
 }
 
 /// A training step with its update, or (without memory) an inference.
-fn ours(problem: &Problem, memory: Option<Memory>) -> Result<Runner<'_>> {
+fn ours(problem: &Problem, memory: Option<Memory>, precision: Precision) -> Result<Runner<'_>> {
     let model = models::find(&problem.config.kind)?;
     let input = problem.input();
     let mut params = problem.params.clone();
@@ -154,7 +157,7 @@ fn ours(problem: &Problem, memory: Option<Memory>) -> Result<Runner<'_>> {
         };
         let (seconds, (loss, norm)) = timed(|| {
             let vars = params.vars::<f32>();
-            let mut recorder = Recorder::training(memory);
+            let mut recorder = Recorder::training(memory).with(precision);
             let y = model.forward(&problem.config, &vars, &input, &mut recorder);
             let scale = 1.0 / y.values().len() as f32;
             let off: Vec<f32> = y.values().iter().zip(&problem.targets).map(|(y, t)| y - t).collect();

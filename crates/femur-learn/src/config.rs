@@ -1,6 +1,6 @@
 //! `[model]`, `[training]` and `[learning]` of a case.
 
-use crate::{LearnError, Memory};
+use crate::{LearnError, Memory, Precision};
 use femur_sim::case::{Case, Table};
 use femur_sim::{Coordinates, LearningTask};
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,9 @@ pub struct TrainingConfig {
     /// What is kept for the backward pass; the result is the same to the bit.
     #[serde(skip)]
     pub memory: Memory,
+    /// What the factors of products are rounded to.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// All that decides a training.
@@ -209,6 +212,7 @@ impl TrainingConfig {
             from_sha256: from.map(|path| hash(&path)).transpose()?,
             time_limit: t.f64_or("time_limit", 0.0)?,
             memory: Memory::ALL[t.choice_or("memory", &Memory::ALL.map(|m| m.1), 0)?].0,
+            precision: Precision::ALL[t.choice_or("precision", &Precision::ALL.map(|p| p.1), 0)?].0,
         };
         if config.steps == 0 || config.batch == 0 || config.checkpoint_every == 0 || config.validate_every == 0 {
             return Err(t
@@ -238,6 +242,7 @@ impl TrainingConfig {
             from_sha256: None,
             time_limit: 0.0,
             memory: Memory::Store,
+            precision: Precision::F32,
         }
     }
 

@@ -1,12 +1,12 @@
 //! The inner loops of the operations, over rows of plain slices.
 //!
-//! Each is compiled twice: for any processor, and for those with AVX2, which are recognised while running. No fused multiply-add is
-//! used and sums run in eight fixed lanes, so both give the same bits.
+//! Each is compiled three times: for any processor, and for those with AVX2 and with AVX-512, which are recognised while running. No
+//! fused multiply-add is used and sums run in sixteen fixed lanes, so all give the same bits.
 
 use crate::Real;
 
-/// Lanes of a sum: what one AVX2 register holds in f32.
-const LANES: usize = 8;
+/// Lanes of a sum: what one register of AVX-512 holds in f32.
+const LANES: usize = 16;
 
 macro_rules! kernel {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $t:ty),* $(,)?) $body:block) => {
@@ -16,9 +16,17 @@ macro_rules! kernel {
             fn body<E: Real>($($arg: $t),*) $body
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f")]
+                fn with_avx512<E: Real>($($arg: $t),*) {
+                    body::<E>($($arg),*);
+                }
                 #[target_feature(enable = "avx2")]
                 fn with_avx2<E: Real>($($arg: $t),*) {
                     body::<E>($($arg),*);
+                }
+                if std::arch::is_x86_feature_detected!("avx512f") {
+                    // SAFETY: the line above found the feature.
+                    return unsafe { with_avx512::<E>($($arg),*) };
                 }
                 if std::arch::is_x86_feature_detected!("avx2") {
                     // SAFETY: the line above found the feature.
@@ -46,7 +54,15 @@ fn sum_of<E: Real>(n: usize, term: impl Fn(usize) -> E) -> E {
     for k in whole..n {
         rest += term(k);
     }
-    ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])) + rest
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            let upper = lanes[l + width];
+            lanes[l] += upper;
+        }
+    }
+    lanes[0] + rest
 }
 
 /// `max(x, 0)`, which keeps a NaN.

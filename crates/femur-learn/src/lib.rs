@@ -28,5 +28,5 @@ pub use imported::{IMPORTED, TargetSpec, imported_task};
 pub use params::Params;
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};
-pub use tape::{Memory, Recorder, Var};
+pub use tape::{Memory, Precision, Recorder, Var};
 pub use train::{TrainEvent, TrainObserver, TrainSummary, TrajectorySource, train};

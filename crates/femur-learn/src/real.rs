@@ -1,6 +1,6 @@
 //! The two float types that networks run in: `f32`, and `f64` for the checks of gradients.
 
-use crate::product::{self, Base, Tiled};
+use crate::product;
 use dfdx::shapes::Dtype;
 use femur_solve::dense::{View, gemm_f32, gemm_f64};
 use std::sync::Mutex;
@@ -13,10 +13,12 @@ pub trait Real: Dtype + femur_solve::Real + std::iter::Sum {
     fn sqrt(self) -> Self;
     /// Memory that waits for use.
     fn pool() -> &'static Mutex<Vec<Vec<Self>>>;
-    /// Columns of a panel for [`Real::tiled`] with matrices of `n` columns; `None` where it is not there.
-    fn tiles(n: usize) -> Option<usize>;
-    /// A product by register tiles, only where [`Real::tiles`] gives a width.
-    fn tiled(t: Tiled<'_, Self>, y: &mut [Self], base: Base<'_, Self>);
+    /// The nearest bfloat16.
+    fn rounded(self) -> Self;
+    /// The same values, if they are f32.
+    fn as_f32(x: &[Self]) -> Option<&[f32]>;
+    /// The same values to write to, if they are f32.
+    fn as_f32_mut(x: &mut [Self]) -> Option<&mut [f32]>;
     /// `c = a b` or `c += a b`; `c` is written at `at`.
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool);
 }
@@ -60,11 +62,14 @@ impl Real for f32 {
         static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
         &POOL
     }
-    fn tiles(n: usize) -> Option<usize> {
-        product::panel_width(n)
+    fn rounded(self) -> Self {
+        product::to_bf16(self)
     }
-    fn tiled(t: Tiled<'_, f32>, y: &mut [f32], base: Base<'_, f32>) {
-        product::run(t, y, base);
+    fn as_f32(x: &[f32]) -> Option<&[f32]> {
+        Some(x)
+    }
+    fn as_f32_mut(x: &mut [f32]) -> Option<&mut [f32]> {
+        Some(x)
     }
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool) {
         gemm_f32(&mut c[at.first..], at.width, a, b, add);
@@ -84,10 +89,15 @@ impl Real for f64 {
         static POOL: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
         &POOL
     }
-    fn tiles(_: usize) -> Option<usize> {
+    fn rounded(self) -> Self {
+        f64::from(product::to_bf16(self as f32))
+    }
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
         None
     }
-    fn tiled(_: Tiled<'_, f64>, _: &mut [f64], _: Base<'_, f64>) {}
+    fn as_f32_mut(_: &mut [f64]) -> Option<&mut [f32]> {
+        None
+    }
     fn gemm(c: &mut [Self], at: Block, a: View<'_, Self>, b: View<'_, Self>, add: bool) {
         gemm_f64(&mut c[at.first..], at.width, a, b, add);
     }

@@ -8,6 +8,7 @@
 
 use crate::Real;
 use dfdx::prelude::*;
+use serde::{Deserialize, Serialize};
 
 type Matrix<E> = Tensor<(usize, usize), E, Cpu>;
 type Slot<E> = Tensor<(usize,), E, Cpu>;
@@ -94,21 +95,48 @@ impl Memory {
     pub const ALL: [(Memory, &str); 2] = [(Memory::Store, "store"), (Memory::Recompute, "recompute")];
 }
 
+/// What the factors of products between latent features are rounded to; sums, weights and all else stay in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// bfloat16, 8 bits of mantissa.
+    Bf16,
+}
+
+impl Precision {
+    /// All, with their words in a case.
+    pub const ALL: [(Precision, &str); 2] = [(Precision::F32, "f32"), (Precision::Bf16, "bf16")];
+}
+
 /// A tape, or (for inference) none.
 pub struct Recorder<E: Real> {
     tape: Option<OwnedTape<E, Cpu>>,
     memory: Memory,
+    precision: Precision,
 }
 
 impl<E: Real> Recorder<E> {
     /// Records for a backward pass.
     pub fn training(memory: Memory) -> Self {
-        Recorder { tape: Some(OwnedTape::default()), memory }
+        Recorder { tape: Some(OwnedTape::default()), memory, precision: Precision::F32 }
     }
 
     /// Computes only.
     pub fn inference() -> Self {
-        Recorder { tape: None, memory: Memory::Store }
+        Recorder { tape: None, memory: Memory::Store, precision: Precision::F32 }
+    }
+
+    /// The same with products in another precision.
+    pub fn with(self, precision: Precision) -> Self {
+        Recorder { precision, ..self }
+    }
+
+    /// What factors of products are rounded to.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What to keep for a backward pass; `None` if there will be none.

@@ -333,7 +333,7 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool]
             let example = &train[shuffled(train.len(), step * t.batch + slot, t.seed)];
             let pick = (rng.next_u64() % example.steps() as u64) as usize;
             let (features, targets, weights) = example.sample(surrogate, &vars, pick, &mut rng)?;
-            let mut recorder = Recorder::training(t.memory);
+            let mut recorder = Recorder::training(t.memory).with(t.precision);
             let out = surrogate.forward(&vars, &example.graph, &features, &mut recorder);
             let mut loss = 0.0;
             let mut seed = Vec::with_capacity(targets.len());

@@ -1,7 +1,7 @@
 //! Walks the list of models: gradients against finite differences in f64, permutation of the nodes.
 
 use super::*;
-use crate::Memory;
+use crate::{Memory, Precision};
 
 fn config() -> ModelConfig {
     ModelConfig { kind: String::new(), width: 8, steps: 2, pattern: "LTF".into(), slices: 3, heads: 2, hidden_layers: 1 }
@@ -103,7 +103,7 @@ fn torus<E: Real>(a: usize, b: usize, w: usize) -> (Var<E>, Var<E>, Arc<Adjacenc
 }
 
 /// Values and all gradients of two full steps, by one operation or by single ones.
-fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, fused: bool, memory: Memory) -> Vec<Vec<E>> {
+fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, fused: bool, kind: (Memory, Precision)) -> Vec<Vec<E>> {
     let (v, e, adjacency) = graph;
     let w = v.columns();
     let mut params = Params::new(11);
@@ -111,7 +111,7 @@ fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, f
     names.iter().for_each(|name| blocks::init_full(&mut params, name, w, hidden));
     wiggle(&mut params);
     let vars = params.vars::<E>();
-    let mut recorder = Recorder::training(memory);
+    let mut recorder = Recorder::training(kind.0).with(kind.1);
     let mut net = Net { ops: Ops { recorder: &mut recorder }, vars: &vars, hidden };
     let (v2, e2) = if fused {
         blocks::full_steps_with_edges(&mut net, &names, v, e, adjacency)
@@ -135,7 +135,8 @@ fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, f
 fn full_steps_in_one_are_full_steps_one_by_one() {
     for (a, b, w, hidden) in [(2, 3, 4, 1), (13, 9, 12, 3), (40, 30, 9, 2)] {
         let graph = torus::<f64>(a, b, w);
-        let (one, single) = (two_steps(&graph, hidden, true, Memory::Store), two_steps(&graph, hidden, false, Memory::Store));
+        let kind = (Memory::Store, Precision::F32);
+        let (one, single) = (two_steps(&graph, hidden, true, kind), two_steps(&graph, hidden, false, kind));
         assert_eq!(one.len(), single.len());
         for (k, (x, y)) in one.iter().zip(&single).enumerate() {
             let scale = y.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
@@ -147,14 +148,39 @@ fn full_steps_in_one_are_full_steps_one_by_one() {
 
 #[test]
 fn full_steps_give_the_same_bits_on_any_number_of_threads_and_with_less_memory() {
-    let graph = torus::<f32>(40, 30, 24);
-    let run = |threads: usize, memory: Memory| {
+    let run = |threads: usize, memory: Memory, precision: Precision| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         // A tape stays on its thread: all of the work is done on one of the pool's.
-        pool.install(|| two_steps(&torus::<f32>(40, 30, 24), 2, true, memory))
+        pool.install(|| two_steps(&torus::<f32>(40, 30, 32), 2, true, (memory, precision)))
     };
-    let one = two_steps(&graph, 2, true, Memory::Store);
-    for (threads, memory) in [(1, Memory::Store), (3, Memory::Store), (2, Memory::Recompute)] {
-        assert!(run(threads, memory) == one, "{threads} threads, {memory:?}");
+    for precision in Precision::ALL.map(|p| p.0) {
+        let one = run(1, Memory::Store, precision);
+        for (threads, memory) in [(1, Memory::Recompute), (3, Memory::Store), (2, Memory::Recompute)] {
+            assert!(run(threads, memory, precision) == one, "{threads} threads, {memory:?}, {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn bfloat16_rounds_the_factors_and_nothing_else() {
+    let relative = |x: &[Vec<f64>], y: &[Vec<f64>]| {
+        let both = || x.iter().flatten().zip(y.iter().flatten());
+        (both().map(|(x, y)| (x - y).powi(2)).sum::<f64>() / both().map(|(x, _)| x * x).sum::<f64>()).sqrt()
+    };
+    // Widths that the matrix unit takes, that only the dot product takes, and that are rounded and multiplied in f32.
+    for w in [32, 48, 12] {
+        let (wide, narrow) = (torus::<f64>(20, 15, w), torus::<f32>(20, 15, w));
+        let exact = two_steps(&wide, 2, true, (Memory::Store, Precision::F32));
+        let rounded = two_steps(&wide, 2, true, (Memory::Store, Precision::Bf16));
+        let ours = two_steps(&narrow, 2, true, (Memory::Store, Precision::Bf16));
+        let ours: Vec<Vec<f64>> = ours.iter().map(|m| m.iter().map(|v| f64::from(*v)).collect()).collect();
+        // Nodes and edges, their gradients, and that of all parameters.
+        for part in [0..2, 2..4, 4..exact.len()] {
+            // Sums in f32 make some factors round, and some values pass a ReLU, to the other side.
+            let off = relative(&rounded[part.clone()], &ours[part.clone()]);
+            assert!(off < 5e-3, "width {w}, matrices {part:?}: {off:.1e} from the sums in f64");
+            let off = relative(&exact[part.clone()], &ours[part.clone()]);
+            assert!(off > 1e-3 && off < if part.start == 0 { 0.02 } else { 0.2 }, "width {w}, matrices {part:?}: {off:.1e}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::kernels;
 use crate::pool::Room;
 use crate::product::{Base, Weights, add_gram};
 use crate::real::Real;
-use crate::tape::{Memory, Var};
+use crate::tape::{Memory, Precision, Var};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -55,6 +55,7 @@ struct StepParams<'a, E: Real> {
     of: Vec<&'a [E]>,
     /// The weights among them laid out for products, once they are needed: as they are for the way forwards, turned for the way back.
     weights: Vec<[OnceLock<Weights<'a, E>>; 2]>,
+    precision: Precision,
 }
 
 /// Places in [`step_params`].
@@ -78,10 +79,15 @@ fn node_hidden(k: usize) -> usize {
 }
 
 impl<'a, E: Real> StepParams<'a, E> {
-    fn new(vars: impl Iterator<Item = &'a Var<E>>, w: usize) -> Self {
+    fn new(vars: impl Iterator<Item = &'a Var<E>>, w: usize, precision: Precision) -> Self {
         let of: Vec<&[E]> = vars.map(Var::values).collect();
         let weights = of.iter().map(|_| Default::default()).collect();
-        StepParams { w, of, weights }
+        StepParams { w, of, weights, precision }
+    }
+
+    /// The weight `k`, or its transpose, laid out.
+    fn laid_out(&self, k: usize, transposed: bool) -> &Weights<'a, E> {
+        self.weights[k][usize::from(transposed)].get_or_init(|| Weights::new(self.of[k], self.w, self.w, transposed, self.precision))
     }
 
     /// Number of hidden layers.
@@ -96,12 +102,12 @@ impl<'a, E: Real> StepParams<'a, E> {
 
     /// `y = x W_k`, to which `base` adds.
     fn product(&self, k: usize, x: &[E], y: &mut [E], base: Base<'_, E>) {
-        self.weights[k][0].get_or_init(|| Weights::new(self.of[k], self.w, self.w, false)).times(x, y, base);
+        self.laid_out(k, false).times(x, y, base);
     }
 
     /// `y = g W_k^T`, to which `base` adds.
     fn back(&self, k: usize, g: &[E], y: &mut [E], base: Base<'_, E>) {
-        self.weights[k][1].get_or_init(|| Weights::new(self.of[k], self.w, self.w, true)).times(g, y, base);
+        self.laid_out(k, true).times(g, y, base);
     }
 
     /// `y = x W_k + b_k`.
@@ -119,35 +125,45 @@ impl<'a, E: Real> StepParams<'a, E> {
     }
 }
 
-/// Gradients of a step's parameters, each of the parameter's size where the part of the step that is at work has it.
+/// Gradients of a step's parameters, each once something was added to it.
 struct StepGrads<E: Real> {
     w: usize,
-    of: Vec<Vec<E>>,
+    of: Vec<Option<Room<E>>>,
     room: Vec<E>,
+    precision: Precision,
 }
 
 impl<E: Real> StepGrads<E> {
-    /// Of all parameters of `p`, room for those at the places `which`.
-    fn zeros(p: &StepParams<'_, E>, which: &[usize]) -> Self {
-        let room = |(k, values): (usize, &&[E])| if which.contains(&k) { vec![E::of(0.0); values.len()] } else { Vec::new() };
-        StepGrads { w: p.w, of: p.of.iter().enumerate().map(room).collect(), room: Vec::new() }
+    fn new(p: &StepParams<'_, E>) -> Self {
+        StepGrads { w: p.w, of: p.of.iter().map(|_| None).collect(), room: Vec::new(), precision: p.precision }
     }
 
     /// `W_k += x^T g`.
     fn weight(&mut self, k: usize, x: &[E], g: &[E]) {
-        add_gram(x, g, self.w, self.w, &mut self.of[k], &mut self.room);
+        // The first sum is written where zeros would have to be written first.
+        let base = if self.of[k].is_some() { Base::Sum } else { Base::Zero };
+        let sum = self.of[k].get_or_insert_with(|| Room::new(self.w * self.w));
+        add_gram(x, g, self.w, self.w, sum, base, &mut self.room, self.precision);
+    }
+
+    /// The gradient of a row of parameters.
+    fn row(&mut self, k: usize) -> &mut [E] {
+        self.of[k].get_or_insert_with(|| Room::zeros(self.w))
     }
 
     /// `W_k += x^T g`, `b_k += sum of g over rows`.
     fn layer(&mut self, k: usize, x: &[E], g: &[E]) {
         self.weight(k, x, g);
-        kernels::add_rows(&mut self.of[k + 1], g);
+        kernels::add_rows(self.row(k + 1), g);
     }
 
     /// Through a LayerNorm: `g` becomes the gradient of what went in, `z`.
     fn norm(&mut self, k: usize, scale: &[E], z: &[E], stats: &[E], g: &mut [E]) {
-        let (first, second) = self.of.split_at_mut(k + 1);
-        kernels::layer_norm_backward(z, scale, stats, g, &mut first[k], &mut second[0]);
+        self.row(k);
+        self.row(k + 1);
+        if let [Some(scales), Some(shifts)] = &mut self.of[k..k + 2] {
+            kernels::layer_norm_backward(z, scale, stats, g, scales, shifts);
+        }
     }
 
     /// Back through the hidden layers: `g` is the gradient after the output layer `out`; that before the first ReLU ends in `g` where the
@@ -163,14 +179,20 @@ impl<E: Real> StepGrads<E> {
         }
     }
 
-    fn add(&mut self, other: &Self) {
-        for (sum, part) in self.of.iter_mut().zip(&other.of) {
-            if sum.is_empty() {
-                sum.extend_from_slice(part);
-            } else if !part.is_empty() {
-                kernels::add(sum, part);
+    fn add(&mut self, other: Self) {
+        for (sum, part) in self.of.iter_mut().zip(other.of) {
+            match (sum, part) {
+                (Some(sum), Some(part)) => kernels::add(sum, &part),
+                (sum @ None, part) => *sum = part,
+                (Some(_), None) => {}
             }
         }
+    }
+
+    /// The gradients of all parameters.
+    fn all(self, p: &StepParams<'_, E>) -> Vec<Vec<E>> {
+        let of = self.of.into_iter().zip(&p.of);
+        of.map(|(sum, values)| sum.map_or_else(|| vec![E::of(0.0); values.len()], |sum| sum.to_vec())).collect()
     }
 }
 
@@ -243,8 +265,7 @@ fn rows<'a, E>(all: &'a [E], range: &Range<usize>, w: usize) -> &'a [E] {
 fn in_parts<E: Real, T: Send>(
     blocks: Vec<T>,
     p: &StepParams<'_, E>,
-    which: &[usize],
-    each: impl Fn(T, &mut StepGrads<E>, &mut Vec<E>) + Sync,
+    each: impl Fn(T, &mut StepGrads<E>, &mut (Scratch<E>, Vec<E>)) + Sync,
 ) -> StepGrads<E> {
     let size = blocks.len().div_ceil(PARTS).max(1);
     let mut parts: Vec<Vec<T>> = Vec::new();
@@ -260,13 +281,13 @@ fn in_parts<E: Real, T: Send>(
         .into_par_iter()
         .with_max_len(1)
         .map(|part| {
-            let (mut grads, mut scratch) = (StepGrads::zeros(p, which), Vec::new());
-            part.into_iter().for_each(|block| each(block, &mut grads, &mut scratch));
+            let (mut grads, mut room) = (StepGrads::new(p), (Scratch::new(), Vec::new()));
+            part.into_iter().for_each(|block| each(block, &mut grads, &mut room));
             grads
         })
         .collect();
-    let mut total = StepGrads::zeros(p, &[]);
-    sums.iter().for_each(|part| total.add(part));
+    let mut total = StepGrads::new(p);
+    sums.into_iter().for_each(|part| total.add(part));
     total
 }
 
@@ -277,8 +298,8 @@ struct Saved<E: Real> {
     e: Room<E>,
     /// Sums of messages `[n, w]`.
     sum: Room<E>,
-    edge: Layers<E>,
-    node: Layers<E>,
+    /// Those of the edge and of the node network; without them they are computed once more, block by block.
+    layers: Option<[Layers<E>; 2]>,
 }
 
 /// Of a network with LayerNorm: the values after each ReLU and before the norm `[rows, w]`, the norm's mean and inverse deviation
@@ -289,12 +310,16 @@ struct Layers<E: Real> {
     stats: Room<E>,
 }
 
-/// The same of one block, to write to.
-struct Piece<'a, E> {
-    hidden: Vec<&'a mut [E]>,
-    out: &'a mut [E],
-    stats: &'a mut [E],
+/// The same of one block.
+struct Piece<H, O> {
+    hidden: Vec<H>,
+    out: O,
+    stats: O,
 }
+
+/// To read, and to write to.
+type Read<'a, E> = Piece<&'a [E], &'a [E]>;
+type Write<'a, E> = Piece<&'a mut [E], &'a mut [E]>;
 
 impl<E: Real> Layers<E> {
     fn new(rows: usize, w: usize, hidden: usize) -> Self {
@@ -302,7 +327,7 @@ impl<E: Real> Layers<E> {
     }
 
     /// Its pieces for blocks of so many rows.
-    fn pieces(&mut self, w: usize, blocks: impl Iterator<Item = usize> + Clone) -> impl Iterator<Item = Piece<'_, E>> {
+    fn pieces(&mut self, w: usize, blocks: impl Iterator<Item = usize> + Clone) -> impl Iterator<Item = Write<'_, E>> {
         let mut hidden: Vec<_> = self.hidden.iter_mut().map(|h| cut(h, blocks.clone().map(move |r| r * w)).into_iter()).collect();
         let out = cut(&mut self.out, blocks.clone().map(move |r| r * w));
         let stats = cut(&mut self.stats, blocks.map(|r| r * 2));
@@ -313,9 +338,10 @@ impl<E: Real> Layers<E> {
         })
     }
 
-    /// The hidden values of some rows.
-    fn hidden_of(&self, range: &Range<usize>, w: usize) -> Vec<&[E]> {
-        self.hidden.iter().map(|h| rows(h, range, w)).collect()
+    /// Those of some rows.
+    fn of(&self, range: &Range<usize>, w: usize) -> Read<'_, E> {
+        let hidden = self.hidden.iter().map(|h| rows(h, range, w)).collect();
+        Piece { hidden, out: rows(&self.out, range, w), stats: rows(&self.stats, range, 2) }
     }
 }
 
@@ -333,7 +359,7 @@ impl<E: Real> Scratch<E> {
     }
 
     /// The pieces to write to: those that are kept, else this room; and room for the norm's output.
-    fn of<'a>(&'a mut self, kept: Option<Piece<'a, E>>, rows: usize, w: usize, hidden: usize) -> (Piece<'a, E>, &'a mut [E]) {
+    fn of<'a>(&'a mut self, kept: Option<Write<'a, E>>, rows: usize, w: usize, hidden: usize) -> (Write<'a, E>, &'a mut [E]) {
         self.normed.resize(rows * w, E::of(0.0));
         let piece = kept.unwrap_or_else(|| {
             self.hidden.resize(hidden, Vec::new());
@@ -344,6 +370,13 @@ impl<E: Real> Scratch<E> {
             Piece { hidden, out: &mut self.out, stats: &mut self.stats }
         });
         (piece, &mut self.normed)
+    }
+
+    /// The layers of one block as `fill` computes them.
+    fn filled(&mut self, rows: usize, w: usize, hidden: usize, fill: impl FnOnce(&mut Write<'_, E>, &mut [E])) -> Read<'_, E> {
+        let (mut piece, normed) = self.of(None, rows, w, hidden);
+        fill(&mut piece, normed);
+        Piece { hidden: self.hidden.iter().map(|h| &h[..]).collect(), out: &self.out, stats: &self.stats }
     }
 }
 
@@ -375,107 +408,135 @@ impl Run {
         self.graph.senders.len()
     }
 
+    /// What nodes send, and what they receive with: `v W` `[n, w]` of the first layer of the edge network.
+    fn messages<E: Real>(&self, p: &StepParams<'_, E>, v: &[E]) -> [Room<E>; 2] {
+        let (w, plan) = (self.w, &self.plan);
+        let [mut sent, mut received] = [0, 1].map(|_| Room::new(self.n() * w));
+        let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(&mut sent, w)).zip(plan.of_nodes(&mut received, w)).collect();
+        blocks.into_par_iter().with_max_len(1).for_each(|((nodes, sent), received)| {
+            let v = rows(v, nodes, w);
+            p.product(SENDER, v, sent, Base::Zero);
+            // The edges' bias goes with the receivers' product, of which there are fewer.
+            p.product(RECEIVER, v, received, Base::Row(p.row(EDGE)));
+        });
+        [sent, received]
+    }
+
+    /// The edge network on the edges `e` of a block; `normed` receives its output.
+    fn edge_layers<E: Real>(
+        &self,
+        p: &StepParams<'_, E>,
+        (edges, e): (&Range<usize>, &[E]),
+        [sent, received]: &[Room<E>; 2],
+        piece: &mut Write<'_, E>,
+        normed: &mut [E],
+    ) {
+        let Piece { hidden, out, stats } = piece;
+        p.product(EDGE, e, hidden[0], Base::Zero);
+        let (senders, receivers) = (&self.graph.senders[edges.clone()], &self.graph.receivers[edges.clone()]);
+        kernels::edge_combine(senders, receivers, self.w, sent, received, hidden[0]);
+        p.deepen(edge_hidden, hidden);
+        p.layer(EDGE_OUT, hidden[hidden.len() - 1], out);
+        kernels::layer_norm(out, p.of[EDGE_NORM], p.row(EDGE_NORM), normed, stats);
+    }
+
+    /// The node network on nodes `v` of a block with the sums of their messages.
+    fn node_layers<E: Real>(p: &StepParams<'_, E>, v: &[E], sum: &[E], piece: &mut Write<'_, E>, normed: &mut [E]) {
+        let Piece { hidden, out, stats } = piece;
+        p.layer(NODE, v, hidden[0]);
+        p.product(NODE_MESSAGE, sum, hidden[0], Base::Sum);
+        kernels::relu(hidden[0]);
+        p.deepen(node_hidden, hidden);
+        p.layer(NODE_OUT, hidden[hidden.len() - 1], out);
+        kernels::layer_norm(out, p.of[NODE_NORM], p.row(NODE_NORM), normed, stats);
+    }
+
     /// One step; gives what its backward pass reads if that is asked for.
-    fn forward<E: Real>(&self, p: &StepParams<'_, E>, v: &mut Room<E>, e: &mut Room<E>, keep: bool) -> Option<Saved<E>> {
-        let (w, plan, graph) = (self.w, &self.plan, &self.graph);
-        let room = || Room::new(self.n() * w);
-        let ([mut sent, mut received, mut own], mut sum) = ([room(), room(), room()], Room::zeros(self.n() * w));
-        let depth = p.hidden();
-        let mut layers = keep.then(|| (Layers::new(self.m(), w, depth), Layers::new(self.n(), w, depth)));
-        {
-            let pieces = plan.of_nodes(&mut sent, w).into_iter().zip(plan.of_nodes(&mut received, w)).zip(plan.of_nodes(&mut own, w));
-            let blocks: Vec<_> = plan.nodes.iter().zip(pieces).collect();
-            blocks.into_par_iter().with_max_len(1).for_each(|(nodes, ((sent, received), own))| {
-                let x = rows(v, nodes, w);
-                p.product(SENDER, x, sent, Base::Zero);
-                // The edges' bias goes with the receivers' product, of which there are fewer.
-                p.product(RECEIVER, x, received, Base::Row(p.row(EDGE)));
-                p.layer(NODE, x, own);
-            });
-        }
+    fn forward<E: Real>(&self, p: &StepParams<'_, E>, v: &mut Room<E>, e: &mut Room<E>, keep: Option<Memory>) -> Option<Saved<E>> {
+        let (w, plan, graph, depth) = (self.w, &self.plan, &self.graph, p.hidden());
+        let (messages, mut sum) = (self.messages(p, v), Room::zeros(self.n() * w));
+        let mut layers = (keep == Some(Memory::Store)).then(|| [self.m(), self.n()].map(|rows| Layers::new(rows, w, depth)));
         // What is kept is not written over: the step's result goes to another room.
         let replaced = |x: &mut Room<E>| {
             let next = Room::new(x.len());
             std::mem::replace(x, next)
         };
-        let before = keep.then(|| [replaced(v), replaced(e)]);
+        let before = keep.map(|_| [replaced(v), replaced(e)]);
         let [old_v, old_e] = [0, 1].map(|k| before.as_ref().map(|b| &b[k][..]));
         {
             let lengths = plan.edges.iter().map(|(_, e)| e.len());
-            let mut kept = layers.as_mut().map(|l| l.0.pieces(w, lengths));
+            let mut kept = layers.as_mut().map(|l| l[0].pieces(w, lengths));
             let pieces = plan.of_edges(e, w).into_iter().zip(plan.of_receivers(&mut sum, w));
             let blocks: Vec<_> = plan.edges.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
             blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, (((nodes, edges), (x, sum)), kept)| {
-                let (Piece { mut hidden, out, stats }, normed) = scratch.of(kept, edges.len(), w, depth);
+                let (mut piece, normed) = scratch.of(kept, edges.len(), w, depth);
                 let old = old_e.map(|e| rows(e, edges, w));
-                p.product(EDGE, old.unwrap_or(x), hidden[0], Base::Zero);
-                let (senders, receivers) = (&graph.senders[edges.clone()], &graph.receivers[edges.clone()]);
-                kernels::edge_combine(senders, receivers, w, &sent, &received, hidden[0]);
-                p.deepen(edge_hidden, &mut hidden);
-                p.layer(EDGE_OUT, hidden[depth - 1], out);
-                kernels::layer_norm(out, p.of[EDGE_NORM], p.row(EDGE_NORM), normed, stats);
+                self.edge_layers(p, (edges, old.unwrap_or(x)), &messages, &mut piece, normed);
                 advance(old, normed, x);
-                kernels::scatter_add(receivers, nodes.start, w, normed, sum);
+                kernels::scatter_add(&graph.receivers[edges.clone()], nodes.start, w, normed, sum);
             });
         }
         {
             let lengths = plan.nodes.iter().map(ExactSizeIterator::len);
-            let mut kept = layers.as_mut().map(|l| l.1.pieces(w, lengths));
-            let pieces = plan.of_nodes(v, w).into_iter().zip(plan.of_nodes(&mut own, w));
+            let mut kept = layers.as_mut().map(|l| l[1].pieces(w, lengths));
+            let pieces = plan.of_nodes(v, w).into_iter();
             let blocks: Vec<_> = plan.nodes.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
-            blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, ((nodes, (x, own)), kept)| {
-                let (Piece { mut hidden, out, stats }, normed) = scratch.of(kept, nodes.len(), w, depth);
-                p.product(NODE_MESSAGE, rows(&sum, nodes, w), hidden[0], Base::Rows(own));
-                kernels::relu(hidden[0]);
-                p.deepen(node_hidden, &mut hidden);
-                p.layer(NODE_OUT, hidden[depth - 1], out);
-                kernels::layer_norm(out, p.of[NODE_NORM], p.row(NODE_NORM), normed, stats);
-                advance(old_v.map(|v| rows(v, nodes, w)), normed, x);
+            blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, ((nodes, x), kept)| {
+                let (mut piece, normed) = scratch.of(kept, nodes.len(), w, depth);
+                let old = old_v.map(|v| rows(v, nodes, w));
+                Self::node_layers(p, old.unwrap_or(x), rows(&sum, nodes, w), &mut piece, normed);
+                advance(old, normed, x);
             });
         }
-        before.zip(layers).map(|([v, e], (edge, node))| Saved { v, e, sum, edge, node })
+        before.map(|[v, e]| Saved { v, e, sum, layers })
     }
 
     /// The derivative of a step: `dv`, `de` become the gradients of what went in; gives those of the parameters.
     fn backward<E: Real>(&self, p: &StepParams<'_, E>, saved: &Saved<E>, dv: &mut [E], de: &mut [E]) -> StepGrads<E> {
-        let (w, plan, graph) = (self.w, &self.plan, &self.graph);
+        let (w, plan, graph, depth) = (self.w, &self.plan, &self.graph, p.hidden());
+        let messages = saved.layers.is_none().then(|| self.messages(p, &saved.v));
         let (mut dsum, mut dreceived, mut dhidden) = (Room::new(self.n() * w), Room::zeros(self.n() * w), Room::new(self.m() * w));
-        let further = |place: fn(usize) -> usize| (1..p.hidden()).flat_map(move |k| [place(k), place(k) + 1]);
-        let mut which = vec![NODE_MESSAGE, NODE, NODE + 1, NODE_OUT, NODE_OUT + 1, NODE_NORM, NODE_NORM + 1];
-        which.extend(further(node_hidden));
         let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).zip(plan.of_nodes(&mut dsum, w)).collect();
-        let mut total = in_parts(blocks, p, &which, |((nodes, dv), dsum), grads, scratch| {
-            let (t, other) = two(scratch, dv.len());
+        let mut total = in_parts(blocks, p, |((nodes, dv), dsum), grads, (scratch, room)| {
+            let (v, sum) = (rows(&saved.v, nodes, w), rows(&saved.sum, nodes, w));
+            let layers = match &saved.layers {
+                Some([_, layers]) => layers.of(nodes, w),
+                None => scratch.filled(nodes.len(), w, depth, |piece, normed| Self::node_layers(p, v, sum, piece, normed)),
+            };
+            let (t, other) = two(room, dv.len());
             let (g, h) = start_and_next(p, t, other);
             g.copy_from_slice(dv);
-            let stats = &saved.node.stats[nodes.start * 2..nodes.end * 2];
-            grads.norm(NODE_NORM, p.of[NODE_NORM], rows(&saved.node.out, nodes, w), stats, g);
-            grads.back_through(p, NODE_OUT, node_hidden, &saved.node.hidden_of(nodes, w), g, h);
-            grads.weight(NODE_MESSAGE, rows(&saved.sum, nodes, w), t);
-            grads.layer(NODE, rows(&saved.v, nodes, w), t);
+            grads.norm(NODE_NORM, p.of[NODE_NORM], layers.out, layers.stats, g);
+            grads.back_through(p, NODE_OUT, node_hidden, &layers.hidden, g, h);
+            grads.weight(NODE_MESSAGE, sum, t);
+            grads.layer(NODE, v, t);
             p.back(NODE_MESSAGE, t, dsum, Base::Zero);
             p.back(NODE, t, dv, Base::Sum);
         });
-        let mut which = vec![EDGE, EDGE + 1, EDGE_OUT, EDGE_OUT + 1, EDGE_NORM, EDGE_NORM + 1];
-        which.extend(further(edge_hidden));
         let pieces = plan.of_edges(de, w).into_iter().zip(plan.of_edges(&mut dhidden, w)).zip(plan.of_receivers(&mut dreceived, w));
         let blocks: Vec<_> = plan.edges.iter().zip(pieces).collect();
-        total.add(&in_parts(blocks, p, &which, |((nodes, edges), ((de, t), dreceived)), grads, scratch| {
-            let (other, _) = two(scratch, de.len());
+        total.add(in_parts(blocks, p, |((nodes, edges), ((de, t), dreceived)), grads, (scratch, room)| {
+            let e = rows(&saved.e, edges, w);
+            let layers = match (&saved.layers, &messages) {
+                (Some([layers, _]), _) => layers.of(edges, w),
+                (None, messages) => scratch.filled(edges.len(), w, depth, |piece, normed| {
+                    messages.iter().for_each(|m| self.edge_layers(p, (edges, e), m, piece, normed));
+                }),
+            };
+            let (other, _) = two(room, de.len());
             let (g, h) = start_and_next(p, t, other);
             let receivers = &graph.receivers[edges.clone()];
             g.copy_from_slice(de);
             kernels::gather_add(receivers, w, &dsum, g);
-            let stats = &saved.edge.stats[edges.start * 2..edges.end * 2];
-            grads.norm(EDGE_NORM, p.of[EDGE_NORM], rows(&saved.edge.out, edges, w), stats, g);
-            grads.back_through(p, EDGE_OUT, edge_hidden, &saved.edge.hidden_of(edges, w), g, h);
-            grads.layer(EDGE, rows(&saved.e, edges, w), t);
+            grads.norm(EDGE_NORM, p.of[EDGE_NORM], layers.out, layers.stats, g);
+            grads.back_through(p, EDGE_OUT, edge_hidden, &layers.hidden, g, h);
+            grads.layer(EDGE, e, t);
             p.back(EDGE, t, de, Base::Sum);
             kernels::scatter_add(receivers, nodes.start, w, t, dreceived);
         }));
         let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).collect();
-        total.add(&in_parts(blocks, p, &[SENDER, RECEIVER], |(nodes, dv), grads, scratch| {
-            let (dsent, _) = two(scratch, dv.len());
+        total.add(in_parts(blocks, p, |(nodes, dv), grads, (_, room)| {
+            let (dsent, _) = two(room, dv.len());
             for (s, sum) in nodes.clone().zip(dsent.chunks_exact_mut(w)) {
                 kernels::gather_sum(&plan.outgoing[plan.out_start[s]..plan.out_start[s + 1]], &dhidden, sum);
             }
@@ -504,20 +565,13 @@ impl<E: Real> Ops<'_, E> {
     /// Full message-passing steps on nodes `v: [n, w]` and edges `e: [edges, w]`, with the parameters of each step in the order of
     /// [`step_params`]. Gives the nodes `[n, w]`, with `edges` followed by the edges, `[n + edges, w]`.
     pub(crate) fn full_steps(&mut self, v: &Var<E>, e: &Var<E>, params: &[Vec<&Var<E>>], graph: &Arc<Adjacency>, edges: bool) -> Var<E> {
-        let (n, m, w) = (v.rows(), e.rows(), v.columns());
+        let (n, m, w, precision) = (v.rows(), e.rows(), v.columns(), self.recorder.precision());
         let run = Run::new(graph, w);
         let (mut nodes, mut latent) = (Room::copy_of(v.values()), Room::copy_of(e.values()));
-        let mut steps: Vec<Kept<E>> = Vec::new();
+        let mut steps: Vec<Saved<E>> = Vec::new();
         for p in params {
-            let p = StepParams::new(p.iter().copied(), w);
-            match self.recorder.memory() {
-                None => drop(run.forward(&p, &mut nodes, &mut latent, false)),
-                Some(Memory::Store) => steps.extend(run.forward(&p, &mut nodes, &mut latent, true).map(|s| Kept::Layers(Box::new(s)))),
-                Some(Memory::Recompute) => {
-                    steps.push(Kept::Inputs(Room::copy_of(&nodes), Room::copy_of(&latent)));
-                    run.forward(&p, &mut nodes, &mut latent, false);
-                }
-            }
+            let p = StepParams::new(p.iter().copied(), w, precision);
+            steps.extend(run.forward(&p, &mut nodes, &mut latent, self.recorder.memory()));
         }
         let mut values = nodes.to_vec();
         if edges {
@@ -528,24 +582,11 @@ impl<E: Real> Ops<'_, E> {
         self.recorder.op_of(&inputs, values, if edges { n + m } else { n }, w, move |inputs, _, mut dv| {
             let mut de = if edges { dv.split_off(n * w) } else { vec![E::of(0.0); m * w] };
             let mut grads: Vec<Vec<Vec<E>>> = Vec::new();
-            for (p, kept) in inputs[2..].chunks_exact(each).zip(steps).rev() {
-                let p = StepParams::new(p.iter(), w);
-                let saved = match kept {
-                    Kept::Layers(saved) => Some(*saved),
-                    Kept::Inputs(mut v, mut e) => run.forward(&p, &mut v, &mut e, true),
-                };
-                if let Some(saved) = saved {
-                    grads.push(run.backward(&p, &saved, &mut dv, &mut de).of);
-                }
+            for (p, saved) in inputs[2..].chunks_exact(each).zip(steps).rev() {
+                let p = StepParams::new(p.iter(), w, precision);
+                grads.push(run.backward(&p, &saved, &mut dv, &mut de).all(&p));
             }
             [dv, de].into_iter().chain(grads.into_iter().rev().flatten()).collect()
         })
     }
-}
-
-/// What a step keeps for the backward pass.
-enum Kept<E: Real> {
-    Layers(Box<Saved<E>>),
-    /// Nodes and edges before it, from which the rest is computed once more.
-    Inputs(Room<E>, Room<E>),
 }
