@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Progress {
     pub(crate) step: usize,
     pub(crate) best_step: usize,
+    /// Examples drawn so far, where their number differs from update to update.
+    #[serde(default)]
+    pub(crate) drawn: usize,
     pub(crate) best: Option<f64>,
     /// All steps are made, or no better model was in sight.
     pub(crate) finished: bool,
@@ -34,7 +37,7 @@ pub(crate) struct State {
 impl State {
     /// Before the first update.
     pub(crate) fn new(params: Params, plan: Plan, data_sha256: String) -> Self {
-        let progress = Progress { step: 0, best_step: 0, best: None, finished: false, rate_factor: 1.0, plan, data_sha256 };
+        let progress = Progress { step: 0, best_step: 0, drawn: 0, best: None, finished: false, rate_factor: 1.0, plan, data_sha256 };
         State { best: params.clone(), moments: Moments::zeros(&params), params, progress }
     }
 }

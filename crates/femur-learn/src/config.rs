@@ -35,6 +35,9 @@ fn one() -> usize {
     1
 }
 
+/// Nodes of a part where a case names none: at 60 to 220 KB a node of the published network they fit a common machine's memory.
+pub(crate) const PART_NODES: usize = 50_000;
+
 /// How parameters follow from gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +68,12 @@ pub struct TrainingConfig {
     pub steps: usize,
     /// Graphs per update.
     pub batch: usize,
+    /// Instead: as many graphs as have together at most so many nodes, at least one.
+    #[serde(default)]
+    pub batch_nodes: Option<usize>,
+    /// Graphs of more nodes are computed in parts of at most so many; only where no step sees all nodes.
+    #[serde(default)]
+    pub part_nodes: Option<usize>,
     /// Optimiser.
     pub optimiser: Optimiser,
     /// Largest learning rate.
@@ -198,6 +207,8 @@ impl TrainingConfig {
         let config = TrainingConfig {
             steps: t.usize_or("steps", 5_000)?,
             batch: t.usize_or("batch", 2)?,
+            batch_nodes: positive(t, "batch_nodes")?,
+            part_nodes: positive(t, "part_nodes")?,
             optimiser,
             learning_rate: t.positive_or("learning_rate", optimiser.usual_rate())?,
             warmup: t.f64_or("warmup", 0.03)?,
@@ -219,6 +230,9 @@ impl TrainingConfig {
                 .error("steps", "steps, batch, checkpoint_every and validate_every must be positive", "leave them out for the defaults")
                 .into());
         }
+        if config.batch_nodes.is_some() && t.has("batch") {
+            return Err(t.error("batch_nodes", "stands beside batch", "leave out one of them").into());
+        }
         t.finish()?;
         Ok(config)
     }
@@ -228,6 +242,8 @@ impl TrainingConfig {
         TrainingConfig {
             steps: 100,
             batch: 1,
+            batch_nodes: None,
+            part_nodes: None,
             optimiser: Optimiser::AdamW,
             learning_rate,
             warmup: 0.0,
@@ -255,6 +271,14 @@ impl TrainingConfig {
         }
         let part = (s - warmup) / (self.steps as f64 - warmup).max(1.0);
         0.5 * self.learning_rate * (1.0 + (std::f64::consts::PI * part.min(1.0)).cos())
+    }
+}
+
+/// A number that may be left out.
+fn positive(t: &Table, key: &str) -> Result<Option<usize>, LearnError> {
+    match t.has(key).then(|| t.usize_or(key, 1)).transpose()? {
+        Some(0) => Err(t.error(key, "must be positive", "leave it out for the default").into()),
+        given => Ok(given),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::LearnError;
 use crate::ops::Adjacency;
+use crate::parts::{Part, cut};
 use femur_mesh::distance::to_tag;
 use femur_mesh::graph::{EdgeSet, GraphBuilder, LongRangeEdges, MeshEdges};
-use femur_mesh::{Field, Frame, Mesh};
+use femur_mesh::{Field, Frame, Mesh, Partition};
 use femur_sim::{Coordinates, LearningTask, NodeType, Setup, Target};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct StaticGraph {
     pub(crate) nodes: Vec<f32>,
     /// Number of nodes.
     pub(crate) n: usize,
+    /// What the graph is cut into; nothing where it is taken as a whole.
+    pub(crate) parts: Vec<Part>,
 }
 
 /// Width of the static node features of a task.
@@ -126,7 +129,19 @@ impl StaticGraph {
                 nodes.push((-d[dim] / task.distance_scale).exp() as f32);
             }
         }
-        Ok(StaticGraph { graph: Arc::new(Adjacency::new(senders, receivers, n)), edges: features, nodes, n })
+        Ok(StaticGraph { graph: Arc::new(Adjacency::new(senders, receivers, n)), edges: features, nodes, n, parts: Vec::new() })
+    }
+
+    /// Cut into parts of at most `most` own nodes, for a network of `steps` message steps.
+    pub(crate) fn in_parts(self, mesh: &Mesh, most: usize, steps: usize) -> Self {
+        let count = self.n.div_ceil(most.max(1));
+        let parts = if count > 1 { cut(&self.graph, &Partition::by_coordinates(mesh, count), steps) } else { Vec::new() };
+        StaticGraph { parts, ..self }
+    }
+
+    /// What is computed at a time: each part, or the whole.
+    pub(crate) fn pieces(&self) -> Vec<Option<&Part>> {
+        if self.parts.is_empty() { vec![None] } else { self.parts.iter().map(Some).collect() }
     }
 }
 

@@ -14,6 +14,7 @@ mod normalise;
 pub mod ops;
 pub mod optimise;
 mod params;
+mod parts;
 mod pool;
 mod product;
 mod real;

@@ -1,11 +1,11 @@
 //! Training samples: a graph with the outputs that are wanted.
 
-use crate::LearnError;
-use crate::config::Plan;
+use crate::config::{PART_NODES, Plan};
 use crate::features::{Channels, Dynamic, StaticGraph, dynamic_edge_width, dynamic_width, target_fields};
 use crate::normalise::Accumulator;
 use crate::params::{Vars, normal, unit};
 use crate::surrogate::{Header, Surrogate};
+use crate::{LearnError, models};
 use femur_mesh::Field;
 use femur_sim::{LearningTask, NodeType, Trajectory, Update};
 use rand_chacha::ChaCha8Rng;
@@ -37,7 +37,10 @@ impl Example {
                 return Err(LearnError::Mismatch { what, hint: "femur verify-data names the file; leave it out or make it again".into() });
             }
         }
-        let graph = StaticGraph::new(&plan.task, &truth.setup)?;
+        let mut graph = StaticGraph::new(&plan.task, &truth.setup)?;
+        if let Some(steps) = models::find(&plan.model.kind)?.reach(&plan.model) {
+            graph = graph.in_parts(&truth.setup.mesh, plan.training.part_nodes.unwrap_or(PART_NODES), steps);
+        }
         let node_weight = truth.setup.regular_nodes().into_iter().map(|r| if r { 1.0 } else { SINGULAR_WEIGHT }).collect();
         Ok(Example { name, truth, graph, node_weight })
     }

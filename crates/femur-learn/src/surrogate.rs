@@ -9,6 +9,7 @@ use crate::model_file;
 use crate::models::{self, GraphInput, Model, Widths};
 use crate::normalise::Normaliser;
 use crate::params::{Params, Vars};
+use crate::parts::Part;
 use crate::tape::{Recorder, Var};
 use femur_dataset::Dataset;
 use femur_mesh::{Field, Location};
@@ -215,7 +216,11 @@ impl Surrogate {
 
     /// A simulator of one case.
     pub fn simulator(&self, setup: Setup) -> Result<SurrogateSimulator, LearnError> {
-        let graph = StaticGraph::new(self.task(), &setup)?;
+        let mut graph = StaticGraph::new(self.task(), &setup)?;
+        if let Some(steps) = self.model.reach(&self.header.plan.model) {
+            // Much larger graphs would fill the memory; the answer has the same bits.
+            graph = graph.in_parts(&setup.mesh, MOST_NODES, steps);
+        }
         let names: Vec<&str> = setup.loads.iter().map(|l| l.name.as_str()).collect();
         let known = &self.task().linear_in;
         if !known.is_empty()
@@ -241,28 +246,41 @@ impl Surrogate {
         Ok(SurrogateSimulator { surrogate: self.clone(), setup, graph, channels: Vec::new(), responses: Vec::new() })
     }
 
-    /// The network's output, `[n, outputs]`, still normalised.
-    pub(crate) fn forward(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic, recorder: &mut Recorder<f32>) -> Var<f32> {
-        let rows = self.header.inputs.normalise(&dynamic.nodes);
-        let (ws, wd) = (static_width(self.task()), dynamic_width(self.task()));
-        let mut nodes = Vec::with_capacity(graph.n * (ws + wd));
-        for i in 0..graph.n {
-            nodes.extend_from_slice(&graph.nodes[i * ws..(i + 1) * ws]);
-            nodes.extend_from_slice(&rows[i * wd..(i + 1) * wd]);
-        }
-        let count = graph.graph.senders.len();
-        let (we, changing) = (static_edge_width(self.task()), self.header.edges.normalise(&dynamic.edges));
-        let mut edges = Vec::with_capacity(count * (we + self.header.edges.width()));
-        for k in 0..count {
-            edges.extend_from_slice(&graph.edges[k * we..(k + 1) * we]);
-            edges.extend_from_slice(&changing[k * self.header.edges.width()..(k + 1) * self.header.edges.width()]);
-        }
-        let input = GraphInput {
-            nodes: Var::constant(nodes, graph.n, ws + wd),
-            edges: Var::constant(edges, count, edge_width(self.task())),
-            graph: graph.graph.clone(),
-        };
+    /// The network's output at the nodes of the graph or of one part of it, `[nodes, outputs]`, still normalised.
+    pub(crate) fn forward(
+        &self,
+        vars: &Vars<f32>,
+        graph: &StaticGraph,
+        part: Option<&Part>,
+        dynamic: &Dynamic,
+        recorder: &mut Recorder<f32>,
+    ) -> Var<f32> {
+        let (ws, we) = (static_width(self.task()), static_edge_width(self.task()));
+        let nodes = rows_of(part.map(|p| &p.nodes[..]), (&graph.nodes, ws), (&dynamic.nodes, &self.header.inputs));
+        let edges = rows_of(part.map(|p| &p.edges[..]), (&graph.edges, we), (&dynamic.edges, &self.header.edges));
+        let graph = part.map_or(&graph.graph, |p| &p.graph);
+        let (n, m) = (graph.start.len() - 1, graph.senders.len());
+        let (wn, we) = (ws + dynamic_width(self.task()), edge_width(self.task()));
+        let input = GraphInput { nodes: Var::constant(nodes, n, wn), edges: Var::constant(edges, m, we), graph: graph.clone() };
         self.model.forward(&self.header.plan.model, vars, &input, recorder)
+    }
+
+    /// The network's output at all nodes, `[n, outputs]`, still normalised.
+    fn output(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic) -> Vec<f32> {
+        let width = self.header.widths().outputs;
+        let mut all = vec![0.0; graph.n * width];
+        for part in graph.pieces() {
+            let out = self.forward(vars, graph, part, dynamic, &mut Recorder::inference());
+            match part {
+                None => all.copy_from_slice(out.values()),
+                Some(part) => {
+                    for (&node, row) in part.nodes[..part.owned].iter().zip(out.values().chunks_exact(width)) {
+                        all[node as usize * width..][..width].copy_from_slice(row);
+                    }
+                }
+            }
+        }
+        all
     }
 
     /// The first field that is not finite in the network's output.
@@ -299,8 +317,7 @@ impl Surrogate {
     ) -> Result<(State, Channels), LearnError> {
         let task = self.task();
         let rows = Dynamic::new(task, setup, graph, step, fed)?;
-        let out = self.forward(vars, graph, &rows, &mut Recorder::inference());
-        let values = self.header.outputs.restore(out.values());
+        let values = self.header.outputs.restore(&self.output(vars, graph, &rows));
         let (n, c, k) = (graph.n, self.header.components(), self.header.channels());
         let mut channels = Vec::with_capacity(k);
         for channel in 0..k {
@@ -381,6 +398,29 @@ impl Surrogate {
         }
         Ok(sum / f64::max(weight, f64::MIN_POSITIVE))
     }
+}
+
+/// Nodes that are predicted at a time.
+const MOST_NODES: usize = 100_000;
+
+/// Fixed and changing features side by side, of some rows or of all.
+fn rows_of(which: Option<&[u32]>, (fixed, width): (&[f32], usize), (changing, normaliser): (&[f64], &Normaliser)) -> Vec<f32> {
+    let changes = normaliser.width();
+    let picked: Vec<f64>;
+    let (count, changing) = match which {
+        None => (fixed.len() / width.max(1), changing),
+        Some(which) => {
+            picked = which.iter().flat_map(|&k| &changing[k as usize * changes..][..changes]).copied().collect();
+            (which.len(), &picked[..])
+        }
+    };
+    let changing = normaliser.normalise(changing);
+    let mut rows = Vec::with_capacity(count * (width + changes));
+    for k in 0..count {
+        rows.extend_from_slice(&fixed[which.map_or(k, |w| w[k] as usize) * width..][..width]);
+        rows.extend_from_slice(&changing[k * changes..][..changes]);
+    }
+    rows
 }
 
 /// The response to a load at the first output time of a transient problem.

@@ -1,20 +1,21 @@
 //! The training loop: emits events, writes checkpoints, resumes to the same bytes.
 
 use crate::checkpoint::{Progress, State, last_checkpoint, write_checkpoint};
-use crate::config::Plan;
+use crate::config::{Plan, TrainingConfig};
 use crate::model_file;
 use crate::optimise::{self, Step};
 use crate::params::{Params, Vars, unit};
-use crate::sample::{Example, measure};
+use crate::sample::{Example, Sample, measure};
 use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
-use crate::{LearnError, models, pool};
+use crate::{LearnError, kernels, models, pool};
 use femur_dataset::Dataset;
 use femur_sim::Trajectory;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -131,6 +132,13 @@ pub fn train(
     if occupied && !resume {
         let what = format!("{} is not empty", out.display());
         return Err(LearnError::Mismatch { what, hint: "go on with --resume, or name another directory".into() });
+    }
+    if let Some(nodes) = plan.training.part_nodes
+        && models::find(&plan.model.kind)?.reach(&plan.model).is_none()
+    {
+        let what = format!("training.part_nodes = {nodes}: with attention every node of `{}` sees all others", plan.model.kind);
+        let hint = "leave it out, or choose kind = \"meshgraphnet\" or a pattern without T".into();
+        return Err(LearnError::Mismatch { what, hint });
     }
     let base = warm_start(plan)?;
     let mut plan = plan.clone();
@@ -279,8 +287,8 @@ pub fn train(
 }
 
 /// The plan's training without what may differ between a run and its resumption.
-fn comparable(plan: &Plan) -> crate::TrainingConfig {
-    crate::TrainingConfig { time_limit: 0.0, from: None, memory: crate::Memory::Store, ..plan.training.clone() }
+fn comparable(plan: &Plan) -> TrainingConfig {
+    TrainingConfig { time_limit: 0.0, from: None, memory: crate::Memory::Store, ..plan.training.clone() }
 }
 
 /// The model that the plan starts from.
@@ -297,7 +305,7 @@ fn warm_start(plan: &Plan) -> Result<Option<(Header, Params)>, LearnError> {
 }
 
 /// For each parameter whether it stays as it is.
-fn frozen(t: &crate::TrainingConfig, params: &Params) -> Result<Vec<bool>, LearnError> {
+fn frozen(t: &TrainingConfig, params: &Params) -> Result<Vec<bool>, LearnError> {
     let below = |name: &str, block: &str| name.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     if let Some(block) = t.freeze.iter().find(|b| !params.list.iter().any(|p| below(&p.0, b))) {
         let mut blocks: Vec<String> = params.list.iter().map(|p| p.0.split('.').take(2).collect::<Vec<_>>().join(".")).collect();
@@ -323,40 +331,32 @@ fn summary(p: &Progress, already_finished: bool, start: Instant) -> TrainSummary
 fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool], state: &mut State) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
-    let results: Vec<(f64, Vec<Vec<f32>>)> = (0..t.batch)
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|slot| {
-            // The choice depends on seed, step and slot alone, so a resumed run makes the same.
-            let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
-            rng.set_stream((step * t.batch + slot) as u64);
-            let example = &train[shuffled(train.len(), step * t.batch + slot, t.seed)];
-            let pick = (rng.next_u64() % example.steps() as u64) as usize;
-            let (features, targets, weights) = example.sample(surrogate, &vars, pick, &mut rng)?;
-            let mut recorder = Recorder::training(t.memory).with(t.precision);
-            let out = surrogate.forward(&vars, &example.graph, &features, &mut recorder);
-            let mut loss = 0.0;
-            let mut seed = Vec::with_capacity(targets.len());
-            for ((y, x), w) in out.values().iter().zip(&targets).zip(&weights) {
-                let d = y - x;
-                loss += f64::from(w * d * d);
-                seed.push(2.0 * w * d);
-            }
-            if !loss.is_finite() {
-                let field = surrogate.not_finite(out.values());
-                return Err(LearnError::Diverged { step, loss, example: example.name.clone(), field });
-            }
-            let mut grads = recorder.backward(&out, seed);
-            Ok((loss, vars.list.iter().map(|v| grads.take(v)).collect()))
-        })
-        .collect::<Result<_, LearnError>>()?;
-    let loss = results.iter().map(|r| r.0).sum::<f64>() / t.batch as f64;
-    let scale = 1.0 / t.batch as f32;
-    let mut results = results.into_iter().map(|r| r.1);
-    let mut sum = results.next().unwrap_or_default();
-    for other in results {
-        sum.iter_mut().zip(&other).for_each(|(s, o)| s.iter_mut().zip(o).for_each(|(s, o)| *s += o));
+    let draws = draws(t, train, step, state.progress.drawn);
+    let (mut loss, mut sum) = (0.0, Vec::new());
+    // Not all at once: every graph's gradients are as large as the network.
+    let places: Vec<usize> = draws.clone().collect();
+    for places in places.chunks(2 * rayon::current_num_threads()) {
+        let results: Vec<(f64, Vec<Vec<f32>>)> = places
+            .par_iter()
+            .with_max_len(1)
+            .map(|&place| {
+                // The choice depends on seed and place alone, so a resumed run makes the same.
+                let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
+                rng.set_stream(place as u64);
+                let example = &train[shuffled(train.len(), place, t.seed)];
+                let pick = (rng.next_u64() % example.steps() as u64) as usize;
+                let sample = example.sample(surrogate, &vars, pick, &mut rng)?;
+                gradients(surrogate, t, &vars, example, &sample, step)
+            })
+            .collect::<Result<_, LearnError>>()?;
+        for (l, gradients) in results {
+            loss += l;
+            add_all(&mut sum, gradients);
+        }
     }
+    let loss = loss / draws.len() as f64;
+    let scale = 1.0 / draws.len() as f32;
+    state.progress.drawn = draws.end;
     let norm = sum.iter().flatten().map(|g| f64::from(g * scale).powi(2)).sum::<f64>().sqrt();
     if !norm.is_finite() {
         return Err(LearnError::Diverged { step, loss, example: String::new(), field: None });
@@ -365,6 +365,61 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool]
     let rate = t.rate(step) * state.progress.rate_factor;
     optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t);
     Ok(loss)
+}
+
+/// Places of an update's examples in the sequence of all that are drawn.
+fn draws(t: &TrainingConfig, train: &[Example], step: usize, drawn: usize) -> Range<usize> {
+    let Some(most) = t.batch_nodes else { return step * t.batch..(step + 1) * t.batch };
+    let (mut nodes, mut end) = (0, drawn);
+    loop {
+        nodes += train[shuffled(train.len(), end, t.seed)].graph.n;
+        if nodes > most && end > drawn {
+            return drawn..end;
+        }
+        end += 1;
+    }
+}
+
+/// Loss of a sample and its gradient by every parameter, part by part.
+fn gradients(
+    surrogate: &Surrogate,
+    t: &TrainingConfig,
+    vars: &Vars<f32>,
+    example: &Example,
+    (features, targets, weights): &Sample,
+    step: usize,
+) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
+    let (mut loss, mut sum, width) = (0.0, Vec::new(), targets.len() / example.graph.n.max(1));
+    for part in example.graph.pieces() {
+        let mut recorder = Recorder::training(t.memory).with(t.precision);
+        let out = surrogate.forward(vars, &example.graph, part, features, &mut recorder);
+        let mut seed = vec![0.0; out.values().len()];
+        let owned = part.map_or(example.graph.n, |p| p.owned);
+        for (row, (y, seed)) in out.values().chunks_exact(width).zip(seed.chunks_exact_mut(width)).take(owned).enumerate() {
+            let first = part.map_or(row, |p| p.nodes[row] as usize) * width;
+            for c in 0..width {
+                let (d, w) = (y[c] - targets[first + c], weights[first + c]);
+                loss += f64::from(w * d * d);
+                seed[c] = 2.0 * w * d;
+            }
+        }
+        if !loss.is_finite() {
+            let field = surrogate.not_finite(out.values());
+            return Err(LearnError::Diverged { step, loss, example: example.name.clone(), field });
+        }
+        let mut grads = recorder.backward(&out, seed);
+        add_all(&mut sum, vars.list.iter().map(|v| grads.take(v)).collect());
+    }
+    Ok((loss, sum))
+}
+
+/// `sum += gradients`, matrix by matrix; an empty sum becomes them.
+fn add_all(sum: &mut Vec<Vec<f32>>, gradients: Vec<Vec<f32>>) {
+    if sum.is_empty() {
+        *sum = gradients;
+    } else {
+        sum.iter_mut().zip(&gradients).for_each(|(s, g)| kernels::add(s, g));
+    }
 }
 
 /// The example at place `k` of an endless sequence of shuffled passes over `n` examples.

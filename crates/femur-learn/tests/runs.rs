@@ -170,6 +170,43 @@ fn patience_ends_a_training_that_no_longer_improves() {
     assert!(again.already_finished);
 }
 
+/// The losses that a training reports, or what stopped it.
+fn losses(plan: &Plan, data: &Source) -> Result<Vec<f64>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = Losses::default();
+    train(data, plan, dir.path(), false, &mut seen).map(|_| seen.0).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_graph_in_parts_trains_as_the_whole_and_attention_refuses_parts() {
+    let data = Source(vec![trajectory(rectangle([1.5, 1.0], [30, 8], CellKind::Triangle3).unwrap(), 1.0)]);
+    let mut whole = plan("meshgraphnet", 30);
+    whole.training.optimiser = Optimiser::AdamW;
+    let mut parts = whole.clone();
+    parts.training.part_nodes = Some(50);
+    let (a, b) = (losses(&whole, &data).unwrap(), losses(&parts, &data).unwrap());
+    assert!(!a.is_empty() && a != b, "sums of parts round in another way");
+    assert!(a.iter().zip(&b).all(|(a, b)| (a / b - 1.0).abs() < 1e-3), "{a:?} {b:?}");
+    let mut attention = plan("meshgraphnet-global", 30);
+    attention.training.part_nodes = Some(50);
+    let error = losses(&attention, &data).unwrap_err();
+    assert!(error.contains("part_nodes = 50") && error.contains("pattern without T"), "{error}");
+}
+
+#[test]
+fn batches_are_filled_up_to_a_number_of_nodes() {
+    let data = Source((1..=5).map(|k| plate(f64::from(k))).collect());
+    let run = |batch: usize, nodes: Option<usize>| {
+        let mut plan = plan("meshgraphnet", 10);
+        (plan.training.batch, plan.training.batch_nodes) = (batch, nodes);
+        losses(&plan, &data).unwrap()
+    };
+    // Plates of twelve nodes: three fit into 40, one is taken where none fits.
+    assert_eq!(run(3, None), run(1, Some(40)));
+    assert_eq!(run(1, None), run(1, Some(5)));
+    assert_ne!(run(1, None), run(3, None));
+}
+
 fn predict(surrogate: &Surrogate, setup: Setup) -> Result<Vec<f64>, String> {
     let mut simulator = surrogate.simulator(setup).map_err(|e| e.to_string())?;
     let mut out = rollout(&mut simulator, &mut ()).map_err(|e| e.to_string())?;

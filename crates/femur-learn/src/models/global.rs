@@ -62,6 +62,10 @@ impl Model for MeshGraphNetGlobal {
         init_mlp(p, "decode", [w, w, widths.outputs], config.hidden_layers, 0.3);
     }
 
+    fn reach(&self, config: &ModelConfig) -> Option<usize> {
+        (!config.pattern.contains('T')).then_some(config.pattern.len())
+    }
+
     fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
         forward(c, vars, input, recorder)
     }

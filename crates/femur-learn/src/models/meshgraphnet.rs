@@ -35,6 +35,10 @@ impl Model for MeshGraphNet {
         init_mlp(p, "decode", [w, w, widths.outputs], config.hidden_layers, 0.3);
     }
 
+    fn reach(&self, config: &ModelConfig) -> Option<usize> {
+        Some(config.steps)
+    }
+
     fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
         forward(c, vars, input, recorder)
     }

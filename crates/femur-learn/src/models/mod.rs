@@ -38,6 +38,8 @@ pub trait Model: Send + Sync {
     fn name(&self) -> &'static str;
     /// Adds the parameters.
     fn init(&self, widths: Widths, config: &ModelConfig, params: &mut Params);
+    /// Message steps, which is as far as a node sees; `None` where it sees all others.
+    fn reach(&self, config: &ModelConfig) -> Option<usize>;
     /// Computes `[n, outputs]` in f32.
     fn forward(&self, config: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32>;
     /// The same in f64, for checks of gradients.

@@ -184,3 +184,51 @@ fn bfloat16_rounds_the_factors_and_nothing_else() {
         }
     }
 }
+
+#[test]
+fn parts_give_the_bits_and_the_gradient_of_the_whole() {
+    let (_, _, graph) = torus::<f32>(40, 30, 1);
+    let (n, m) = (graph.start.len() - 1, graph.senders.len());
+    let wave = |len: usize, f: f32| (0..len).map(|k| (k as f32 * f).sin()).collect::<Vec<f32>>();
+    let (nodes, edges, seed) = (wave(n * WIDTHS.nodes, 0.7), wave(m * WIDTHS.edges, 0.3), wave(n * WIDTHS.outputs, 1.3));
+    let partition = femur_mesh::Partition { parts: 5, owner: (0..n).map(|i| ((i / 30) * 5 / 40) as u32).collect() };
+    for (kind, pattern, memory) in [("meshgraphnet", "", Memory::Store), ("meshgraphnet-global", "LFFL", Memory::Recompute)] {
+        let config = ModelConfig { width: 16, steps: 3, pattern: pattern.into(), hidden_layers: 2, ..config() };
+        let model = find(kind).unwrap();
+        let mut params = Params::new(3);
+        model.init(WIDTHS, &config, &mut params);
+        wiggle(&mut params);
+        let vars = params.vars::<f32>();
+        let run = |nodes: Vec<f32>, edges: Vec<f32>, graph: &Arc<Adjacency>, seed: Vec<f32>| {
+            let (rows, m) = (graph.start.len() - 1, graph.senders.len());
+            let input = GraphInput {
+                nodes: Var::constant(nodes, rows, WIDTHS.nodes),
+                edges: Var::constant(edges, m, WIDTHS.edges),
+                graph: graph.clone(),
+            };
+            let mut recorder = Recorder::training(memory);
+            let y = model.forward(&config, &vars, &input, &mut recorder);
+            let mut grads = recorder.backward(&y, seed);
+            (y.values().to_vec(), vars.list.iter().map(|v| grads.take(v)).collect::<Vec<_>>())
+        };
+        let (whole, gradient) = run(nodes.clone(), edges.clone(), &graph, seed.clone());
+        let mut sum: Vec<Vec<f32>> = gradient.iter().map(|g| vec![0.0; g.len()]).collect();
+        let parts = crate::parts::cut(&graph, &partition, model.reach(&config).unwrap());
+        assert_eq!(parts.iter().map(|p| p.owned).sum::<usize>(), n);
+        for part in &parts {
+            let pick = |all: &[f32], which: &[u32], w: usize| which.iter().flat_map(|&k| all[k as usize * w..][..w].to_vec()).collect();
+            let mut weights: Vec<f32> = pick(&seed, &part.nodes, WIDTHS.outputs);
+            weights[part.owned * WIDTHS.outputs..].fill(0.0);
+            let (nodes, edges) = (pick(&nodes, &part.nodes, WIDTHS.nodes), pick(&edges, &part.edges, WIDTHS.edges));
+            let (y, gradients) = run(nodes, edges, &part.graph, weights);
+            assert!(
+                part.nodes.len() < n && y[..part.owned * WIDTHS.outputs] == pick(&whole, &part.nodes[..part.owned], WIDTHS.outputs)[..]
+            );
+            sum.iter_mut().zip(gradients).for_each(|(s, g)| s.iter_mut().zip(g).for_each(|(s, g)| *s += g));
+        }
+        for (k, (sum, exact)) in sum.iter().zip(&gradient).enumerate() {
+            let scale = exact.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            assert!(sum.iter().zip(exact).all(|(a, b)| (a - b).abs() < 2e-5 * scale), "{kind} {}", params.list[k].0);
+        }
+    }
+}

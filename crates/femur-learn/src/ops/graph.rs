@@ -15,6 +15,9 @@ pub struct Adjacency {
     pub receivers: Vec<u32>,
     /// First edge of each receiver `[num_nodes + 1]`.
     pub start: Vec<usize>,
+    /// Of a part of a larger graph, whose nodes are numbered from the inside out: the number of nodes whose values are wanted, and of
+    /// those within one edge of them, two, ... Empty where the values of all nodes are wanted.
+    pub rings: Vec<usize>,
 }
 
 impl Adjacency {
@@ -23,7 +26,12 @@ impl Adjacency {
         let mut start = vec![0; num_nodes + 1];
         receivers.iter().for_each(|&r| start[r as usize + 1] += 1);
         (0..num_nodes).for_each(|r| start[r + 1] += start[r]);
-        Adjacency { senders, receivers, start }
+        Adjacency { senders, receivers, start, rings: Vec::new() }
+    }
+
+    /// The same as a part, with its rings.
+    pub fn with_rings(self, rings: Vec<usize>) -> Self {
+        Adjacency { rings, ..self }
     }
 
     fn with<'a, E: Real>(&'a self, features: &'a Var<E>, weight: &'a Var<E>, bias: &'a Var<E>) -> LiteEdges<'a, E> {

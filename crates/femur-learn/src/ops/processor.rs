@@ -393,11 +393,33 @@ struct Run {
     graph: Arc<Adjacency>,
     plan: Plan,
     w: usize,
+    steps: usize,
+}
+
+/// Blocks that a step works on: of the nodes that send, of those that receive, and of the edges, with the number of these edges.
+struct Scope {
+    senders: usize,
+    nodes: usize,
+    edges: usize,
+    last_edge: usize,
 }
 
 impl Run {
-    fn new(graph: &Arc<Adjacency>, w: usize) -> Self {
-        Run { graph: graph.clone(), plan: Plan::new(graph, w), w }
+    fn new(graph: &Arc<Adjacency>, w: usize, steps: usize) -> Self {
+        Run { graph: graph.clone(), plan: Plan::new(graph, w), w, steps }
+    }
+
+    /// All blocks; of a part of a larger graph those that values which are wanted at the end still come from.
+    fn scope(&self, step: usize) -> Scope {
+        let rings = &self.graph.rings;
+        let left = self.steps - 1 - step;
+        // Where there are other steps than these around, all.
+        let within = |rings_left: usize| if rings.len() == self.steps + 1 { rings[rings_left] } else { self.n() };
+        let blocks = |nodes: usize| self.plan.nodes.iter().take_while(|r| r.start < nodes).count();
+        let edges = self.plan.edges.iter().take_while(|(nodes, _)| nodes.start < within(left)).count();
+        let (last_node, last_edge) = self.plan.edges[..edges].last().map_or((0, 0), |(n, e)| (n.end, e.end));
+        // The last block of edges may end among nodes further out.
+        Scope { senders: blocks(within(left + 1).max(last_node)), nodes: blocks(within(left).max(last_node)), edges, last_edge }
     }
 
     fn n(&self) -> usize {
@@ -409,10 +431,11 @@ impl Run {
     }
 
     /// What nodes send, and what they receive with: `v W` `[n, w]` of the first layer of the edge network.
-    fn messages<E: Real>(&self, p: &StepParams<'_, E>, v: &[E]) -> [Room<E>; 2] {
+    fn messages<E: Real>(&self, p: &StepParams<'_, E>, v: &[E], scope: &Scope) -> [Room<E>; 2] {
         let (w, plan) = (self.w, &self.plan);
         let [mut sent, mut received] = [0, 1].map(|_| Room::new(self.n() * w));
-        let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(&mut sent, w)).zip(plan.of_nodes(&mut received, w)).collect();
+        let nodes = plan.nodes[..scope.senders].iter();
+        let blocks: Vec<_> = nodes.zip(plan.of_nodes(&mut sent, w)).zip(plan.of_nodes(&mut received, w)).collect();
         blocks.into_par_iter().with_max_len(1).for_each(|((nodes, sent), received)| {
             let v = rows(v, nodes, w);
             p.product(SENDER, v, sent, Base::Zero);
@@ -452,22 +475,33 @@ impl Run {
     }
 
     /// One step; gives what its backward pass reads if that is asked for.
-    fn forward<E: Real>(&self, p: &StepParams<'_, E>, v: &mut Room<E>, e: &mut Room<E>, keep: Option<Memory>) -> Option<Saved<E>> {
+    fn forward<E: Real>(
+        &self,
+        step: usize,
+        p: &StepParams<'_, E>,
+        v: &mut Room<E>,
+        e: &mut Room<E>,
+        keep: Option<Memory>,
+    ) -> Option<Saved<E>> {
+        let scope = self.scope(step);
         let (w, plan, graph, depth) = (self.w, &self.plan, &self.graph, p.hidden());
-        let (messages, mut sum) = (self.messages(p, v), Room::zeros(self.n() * w));
+        let (messages, mut sum) = (self.messages(p, v, &scope), Room::zeros(self.n() * w));
         let mut layers = (keep == Some(Memory::Store)).then(|| [self.m(), self.n()].map(|rows| Layers::new(rows, w, depth)));
         // What is kept is not written over: the step's result goes to another room.
-        let replaced = |x: &mut Room<E>| {
-            let next = Room::new(x.len());
+        let replaced = |x: &mut Room<E>, from: usize| {
+            let mut next = Room::new(x.len());
+            next[from..].copy_from_slice(&x[from..]);
             std::mem::replace(x, next)
         };
-        let before = keep.map(|_| [replaced(v), replaced(e)]);
+        let last_node = plan.nodes[..scope.nodes].last().map_or(0, |r| r.end);
+        let before = keep.map(|_| [replaced(v, last_node * w), replaced(e, scope.last_edge * w)]);
         let [old_v, old_e] = [0, 1].map(|k| before.as_ref().map(|b| &b[k][..]));
         {
             let lengths = plan.edges.iter().map(|(_, e)| e.len());
             let mut kept = layers.as_mut().map(|l| l[0].pieces(w, lengths));
             let pieces = plan.of_edges(e, w).into_iter().zip(plan.of_receivers(&mut sum, w));
-            let blocks: Vec<_> = plan.edges.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
+            let blocks = plan.edges[..scope.edges].iter().zip(pieces);
+            let blocks: Vec<_> = blocks.map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
             blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, (((nodes, edges), (x, sum)), kept)| {
                 let (mut piece, normed) = scratch.of(kept, edges.len(), w, depth);
                 let old = old_e.map(|e| rows(e, edges, w));
@@ -480,7 +514,8 @@ impl Run {
             let lengths = plan.nodes.iter().map(ExactSizeIterator::len);
             let mut kept = layers.as_mut().map(|l| l[1].pieces(w, lengths));
             let pieces = plan.of_nodes(v, w).into_iter();
-            let blocks: Vec<_> = plan.nodes.iter().zip(pieces).map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
+            let blocks = plan.nodes[..scope.nodes].iter().zip(pieces);
+            let blocks: Vec<_> = blocks.map(|b| (b, kept.as_mut().and_then(Iterator::next))).collect();
             blocks.into_par_iter().with_max_len(1).for_each_init(Scratch::new, |scratch, ((nodes, x), kept)| {
                 let (mut piece, normed) = scratch.of(kept, nodes.len(), w, depth);
                 let old = old_v.map(|v| rows(v, nodes, w));
@@ -492,11 +527,13 @@ impl Run {
     }
 
     /// The derivative of a step: `dv`, `de` become the gradients of what went in; gives those of the parameters.
-    fn backward<E: Real>(&self, p: &StepParams<'_, E>, saved: &Saved<E>, dv: &mut [E], de: &mut [E]) -> StepGrads<E> {
+    fn backward<E: Real>(&self, step: usize, p: &StepParams<'_, E>, saved: &Saved<E>, dv: &mut [E], de: &mut [E]) -> StepGrads<E> {
         let (w, plan, graph, depth) = (self.w, &self.plan, &self.graph, p.hidden());
-        let messages = saved.layers.is_none().then(|| self.messages(p, &saved.v));
+        let scope = self.scope(step);
+        let messages = saved.layers.is_none().then(|| self.messages(p, &saved.v, &scope));
         let (mut dsum, mut dreceived, mut dhidden) = (Room::new(self.n() * w), Room::zeros(self.n() * w), Room::new(self.m() * w));
-        let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).zip(plan.of_nodes(&mut dsum, w)).collect();
+        let nodes = plan.nodes[..scope.nodes].iter();
+        let blocks: Vec<_> = nodes.zip(plan.of_nodes(dv, w)).zip(plan.of_nodes(&mut dsum, w)).collect();
         let mut total = in_parts(blocks, p, |((nodes, dv), dsum), grads, (scratch, room)| {
             let (v, sum) = (rows(&saved.v, nodes, w), rows(&saved.sum, nodes, w));
             let layers = match &saved.layers {
@@ -514,7 +551,7 @@ impl Run {
             p.back(NODE, t, dv, Base::Sum);
         });
         let pieces = plan.of_edges(de, w).into_iter().zip(plan.of_edges(&mut dhidden, w)).zip(plan.of_receivers(&mut dreceived, w));
-        let blocks: Vec<_> = plan.edges.iter().zip(pieces).collect();
+        let blocks: Vec<_> = plan.edges[..scope.edges].iter().zip(pieces).collect();
         total.add(in_parts(blocks, p, |((nodes, edges), ((de, t), dreceived)), grads, (scratch, room)| {
             let e = rows(&saved.e, edges, w);
             let layers = match (&saved.layers, &messages) {
@@ -534,11 +571,14 @@ impl Run {
             p.back(EDGE, t, de, Base::Sum);
             kernels::scatter_add(receivers, nodes.start, w, t, dreceived);
         }));
-        let blocks: Vec<_> = plan.nodes.iter().zip(plan.of_nodes(dv, w)).collect();
+        let blocks: Vec<_> = plan.nodes[..scope.senders].iter().zip(plan.of_nodes(dv, w)).collect();
         total.add(in_parts(blocks, p, |(nodes, dv), grads, (_, room)| {
             let (dsent, _) = two(room, dv.len());
             for (s, sum) in nodes.clone().zip(dsent.chunks_exact_mut(w)) {
-                kernels::gather_sum(&plan.outgoing[plan.out_start[s]..plan.out_start[s + 1]], &dhidden, sum);
+                let edges = &plan.outgoing[plan.out_start[s]..plan.out_start[s + 1]];
+                // They ascend.
+                let edges = &edges[..edges.partition_point(|&e| (e as usize) < scope.last_edge)];
+                kernels::gather_sum(edges, &dhidden, sum);
             }
             let (v, dreceived) = (rows(&saved.v, nodes, w), rows(&dreceived, nodes, w));
             grads.weight(SENDER, v, dsent);
@@ -566,12 +606,12 @@ impl<E: Real> Ops<'_, E> {
     /// [`step_params`]. Gives the nodes `[n, w]`, with `edges` followed by the edges, `[n + edges, w]`.
     pub(crate) fn full_steps(&mut self, v: &Var<E>, e: &Var<E>, params: &[Vec<&Var<E>>], graph: &Arc<Adjacency>, edges: bool) -> Var<E> {
         let (n, m, w, precision) = (v.rows(), e.rows(), v.columns(), self.recorder.precision());
-        let run = Run::new(graph, w);
+        let run = Run::new(graph, w, params.len());
         let (mut nodes, mut latent) = (Room::copy_of(v.values()), Room::copy_of(e.values()));
         let mut steps: Vec<Saved<E>> = Vec::new();
-        for p in params {
+        for (step, p) in params.iter().enumerate() {
             let p = StepParams::new(p.iter().copied(), w, precision);
-            steps.extend(run.forward(&p, &mut nodes, &mut latent, self.recorder.memory()));
+            steps.extend(run.forward(step, &p, &mut nodes, &mut latent, self.recorder.memory()));
         }
         let mut values = nodes.to_vec();
         if edges {
@@ -582,9 +622,9 @@ impl<E: Real> Ops<'_, E> {
         self.recorder.op_of(&inputs, values, if edges { n + m } else { n }, w, move |inputs, _, mut dv| {
             let mut de = if edges { dv.split_off(n * w) } else { vec![E::of(0.0); m * w] };
             let mut grads: Vec<Vec<Vec<E>>> = Vec::new();
-            for (p, saved) in inputs[2..].chunks_exact(each).zip(steps).rev() {
+            for (step, (p, saved)) in inputs[2..].chunks_exact(each).zip(steps).enumerate().rev() {
                 let p = StepParams::new(p.iter(), w, precision);
-                grads.push(run.backward(&p, &saved, &mut dv, &mut de).all(&p));
+                grads.push(run.backward(step, &p, &saved, &mut dv, &mut de).all(&p));
             }
             [dv, de].into_iter().chain(grads.into_iter().rev().flatten()).collect()
         })
