@@ -5,6 +5,7 @@ use crate::config::{Plan, TrainingConfig};
 use crate::model_file;
 use crate::optimise::{self, Step};
 use crate::params::{Params, Vars, unit};
+use crate::ranks::{Alone, Ranks};
 use crate::sample::{Example, Sample, measure};
 use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
@@ -127,9 +128,22 @@ pub fn train(
     resume: bool,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSummary, LearnError> {
+    train_over(&Alone, data, plan, out, resume, observer)
+}
+
+/// The same by several processes, on a batch as many times as large: what one process makes with that batch, up to rounding.
+pub fn train_over(
+    ranks: &dyn Ranks,
+    data: &dyn TrajectorySource,
+    plan: &Plan,
+    out: &Path,
+    resume: bool,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSummary, LearnError> {
     let start = Instant::now();
+    let first_rank = ranks.rank() == 0;
     let occupied = std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some());
-    if occupied && !resume {
+    if occupied && !resume && first_rank {
         let what = format!("{} is not empty", out.display());
         return Err(LearnError::Mismatch { what, hint: "go on with --resume, or name another directory".into() });
     }
@@ -142,6 +156,8 @@ pub fn train(
     }
     let base = warm_start(plan)?;
     let mut plan = plan.clone();
+    plan.training.batch *= ranks.size();
+    plan.training.batch_nodes = plan.training.batch_nodes.map(|nodes| nodes * ranks.size());
     if let Some((old, _)) = &base {
         // What is read from the data must mean the same to the weights.
         plan.task.distance_scale = old.plan.task.distance_scale;
@@ -199,27 +215,32 @@ pub fn train(
         first_step: state.progress.step,
         steps: plan.training.steps,
     });
+    let checkpoint = |state: &State, csv: &str| -> Result<Option<PathBuf>, LearnError> {
+        if !first_rank {
+            return Ok(None);
+        }
+        write_text(&out.join("metrics.csv"), csv)?;
+        let path = write_checkpoint(&checkpoints, state)?;
+        model_file::write(&out.join("model.safetensors"), &header, &state.best)?;
+        Ok(Some(path))
+    };
     let (first_step, mut losses) = (state.progress.step, Vec::new());
     let first = state.clone();
     let mut stopped_early = false;
-    let finish = |state: &State, csv: &str| -> Result<(), LearnError> {
-        write_text(&out.join("metrics.csv"), csv)?;
-        write_checkpoint(&checkpoints, state)?;
-        model_file::write(&out.join("model.safetensors"), &header, &state.best)
-    };
     while state.progress.step < plan.training.steps {
-        let stop = observer.interrupted();
         let over = plan.training.time_limit > 0.0 && start.elapsed().as_secs_f64() > plan.training.time_limit;
-        if stop || over {
-            finish(&state, &csv)?;
-            if stop {
+        let mut wishes = [observer.interrupted(), over].map(|wish| f64::from(u8::from(wish)));
+        ranks.sum_f64(&mut wishes);
+        if wishes != [0.0; 2] {
+            checkpoint(&state, &csv)?;
+            if wishes[0] > 0.0 {
                 return Err(LearnError::Interrupted);
             }
             observer.on_event(&TrainEvent::Note("the time limit is reached: go on with --resume".into()));
             return Ok(summary(&state.progress, false, start));
         }
         let step = state.progress.step;
-        let loss = match update(&surrogate, plan, &train, &frozen, &mut state) {
+        let loss = match update(ranks, &surrogate, plan, &train, &frozen, &mut state) {
             // Once: back to what is on disk, with half the rate; a resumed run does the same.
             Err(e @ LearnError::Diverged { .. }) if state.progress.rate_factor == 1.0 => {
                 state = match last_checkpoint(&checkpoints)? {
@@ -240,7 +261,7 @@ pub fn train(
         let mut last = done == plan.training.steps;
         let mut valid_text = String::new();
         if done % plan.training.validate_every == 0 || last {
-            let rmse = validate(&surrogate, &state.params.vars(), &valid, loss)?;
+            let rmse = validate(ranks, &surrogate, &state.params.vars(), &valid, loss)?;
             let best = state.progress.best.is_none_or(|b| rmse < b);
             if best {
                 (state.progress.best, state.progress.best_step) = (Some(rmse), done);
@@ -262,10 +283,10 @@ pub fn train(
             let seconds_left = (plan.training.steps - done) as f64 / steps_per_s;
             observer.on_event(&TrainEvent::Step { step: done, steps: plan.training.steps, loss: mean, lr, steps_per_s, seconds_left });
         }
-        if done % plan.training.checkpoint_every == 0 && !last {
-            write_text(&out.join("metrics.csv"), &csv)?;
-            let path = write_checkpoint(&checkpoints, &state)?;
-            model_file::write(&out.join("model.safetensors"), &header, &state.best)?;
+        if done % plan.training.checkpoint_every == 0
+            && !last
+            && let Some(path) = checkpoint(&state, &csv)?
+        {
             observer.on_event(&TrainEvent::Checkpoint { step: done, path });
         }
         if stopped_early {
@@ -276,13 +297,15 @@ pub fn train(
     }
     pool::clear::<f32>();
     state.progress.finished = true;
-    finish(&state, &csv)?;
+    checkpoint(&state, &csv)?;
     let run = serde_json::json!({
         "femur_version": env!("CARGO_PKG_VERSION"), "seconds": start.elapsed().as_secs_f64(), "threads": rayon::current_num_threads(),
         "steps": state.progress.step, "best_step": state.progress.best_step, "best_valid_rollout_rmse": state.progress.best,
         "parameters": state.params.count(), "resumed_at": first_step,
     });
-    write_text(&out.join("run.json"), &format!("{run:#}\n"))?;
+    if first_rank {
+        write_text(&out.join("run.json"), &format!("{run:#}\n"))?;
+    }
     Ok(summary(&state.progress, false, start))
 }
 
@@ -328,33 +351,35 @@ fn summary(p: &Progress, already_finished: bool, start: Instant) -> TrainSummary
 }
 
 /// One update: a graph per thread, gradients summed in the order of the batch, clipped by their norm.
-fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool], state: &mut State) -> Result<f64, LearnError> {
+fn update(
+    ranks: &dyn Ranks,
+    surrogate: &Surrogate,
+    plan: &Plan,
+    train: &[Example],
+    frozen: &[bool],
+    state: &mut State,
+) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
     let draws = draws(t, train, step, state.progress.drawn);
-    let (mut loss, mut sum) = (0.0, Vec::new());
-    // Not all at once: every graph's gradients are as large as the network.
-    let places: Vec<usize> = draws.clone().collect();
-    for places in places.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<(f64, Vec<Vec<f32>>)> = places
-            .par_iter()
-            .with_max_len(1)
-            .map(|&place| {
-                // The choice depends on seed and place alone, so a resumed run makes the same.
-                let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
-                rng.set_stream(place as u64);
-                let example = &train[shuffled(train.len(), place, t.seed)];
-                let pick = (rng.next_u64() % example.steps() as u64) as usize;
-                let sample = example.sample(surrogate, &vars, pick, &mut rng)?;
-                gradients(surrogate, t, &vars, example, &sample, step)
-            })
-            .collect::<Result<_, LearnError>>()?;
-        for (l, gradients) in results {
-            loss += l;
-            add_all(&mut sum, gradients);
-        }
+    let mine: Vec<usize> = draws.clone().skip(ranks.rank()).step_by(ranks.size()).collect();
+    let own = batch(surrogate, t, &vars, train, &mine, step);
+    // What stops one process stops all.
+    let mut whole = [own.as_ref().map_or(0.0, |b| b.0), f64::from(u8::from(own.is_err()))];
+    ranks.sum_f64(&mut whole);
+    let (_, mut sum) = own?;
+    if whole[1] > 0.0 {
+        return Err(LearnError::Diverged { step, loss: f64::NAN, example: "one of another process".into(), field: None });
     }
-    let loss = loss / draws.len() as f64;
+    if ranks.size() > 1 {
+        // Of fewer graphs than processes some have none.
+        let lengths: Vec<usize> = vars.list.iter().map(|v| v.values().len()).collect();
+        let mut flat = if sum.is_empty() { vec![0.0; lengths.iter().sum()] } else { sum.concat() };
+        ranks.sum_f32(&mut flat);
+        let mut rest = &flat[..];
+        sum = lengths.iter().filter_map(|&len| rest.split_off(..len)).map(<[f32]>::to_vec).collect();
+    }
+    let loss = whole[0] / draws.len() as f64;
     let scale = 1.0 / draws.len() as f32;
     state.progress.drawn = draws.end;
     let norm = sum.iter().flatten().map(|g| f64::from(g * scale).powi(2)).sum::<f64>().sqrt();
@@ -365,6 +390,39 @@ fn update(surrogate: &Surrogate, plan: &Plan, train: &[Example], frozen: &[bool]
     let rate = t.rate(step) * state.progress.rate_factor;
     optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t);
     Ok(loss)
+}
+
+/// Loss and gradients of the examples at these places of the sequence of all that are drawn, summed in their order.
+fn batch(
+    surrogate: &Surrogate,
+    t: &TrainingConfig,
+    vars: &Vars<f32>,
+    train: &[Example],
+    places: &[usize],
+    step: usize,
+) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
+    let (mut loss, mut sum) = (0.0, Vec::new());
+    // Not all at once: every graph's gradients are as large as the network.
+    for places in places.chunks(2 * rayon::current_num_threads()) {
+        let results: Vec<(f64, Vec<Vec<f32>>)> = places
+            .par_iter()
+            .with_max_len(1)
+            .map(|&place| {
+                // The choice depends on seed and place alone, so a resumed run makes the same.
+                let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
+                rng.set_stream(place as u64);
+                let example = &train[shuffled(train.len(), place, t.seed)];
+                let pick = (rng.next_u64() % example.steps() as u64) as usize;
+                let sample = example.sample(surrogate, vars, pick, &mut rng)?;
+                gradients(surrogate, t, vars, example, &sample, step)
+            })
+            .collect::<Result<_, LearnError>>()?;
+        for (l, gradients) in results {
+            loss += l;
+            add_all(&mut sum, gradients);
+        }
+    }
+    Ok((loss, sum))
 }
 
 /// Places of an update's examples in the sequence of all that are drawn.
@@ -435,12 +493,15 @@ fn shuffled(n: usize, k: usize, seed: u64) -> usize {
 }
 
 /// Root mean squared rollout error over the validation split, in units of the fields' spread; the loss where there is none.
-fn validate(surrogate: &Surrogate, vars: &Vars<f32>, valid: &[Example], loss: f64) -> Result<f64, LearnError> {
+fn validate(ranks: &dyn Ranks, surrogate: &Surrogate, vars: &Vars<f32>, valid: &[Example], loss: f64) -> Result<f64, LearnError> {
     if valid.is_empty() {
         return Ok(loss.sqrt());
     }
-    let errors: Vec<f64> = valid.par_iter().map(|e| surrogate.rollout_error(vars, &e.truth, &e.graph)).collect::<Result<_, _>>()?;
-    Ok((errors.iter().sum::<f64>() / errors.len() as f64).sqrt())
+    let mine: Vec<&Example> = valid.iter().skip(ranks.rank()).step_by(ranks.size()).collect();
+    let errors: Vec<f64> = mine.par_iter().map(|e| surrogate.rollout_error(vars, &e.truth, &e.graph)).collect::<Result<_, _>>()?;
+    let mut sum = [errors.iter().sum::<f64>()];
+    ranks.sum_f64(&mut sum);
+    Ok((sum[0] / valid.len() as f64).sqrt())
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), LearnError> {
