@@ -6,6 +6,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod features;
+mod graph_file;
 mod imported;
 mod kernels;
 mod model_file;

@@ -243,6 +243,16 @@ impl Surrogate {
 
     /// The network's output, `[n, outputs]`, still normalised.
     pub(crate) fn forward(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic, recorder: &mut Recorder<f32>) -> Var<f32> {
+        self.run(vars, &self.input(graph, dynamic), recorder)
+    }
+
+    /// The network's output for what it reads.
+    pub(crate) fn run(&self, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
+        self.model.forward(&self.header.plan.model, vars, input, recorder)
+    }
+
+    /// What the network reads: static features as they are, those that change in time normalised.
+    pub(crate) fn input(&self, graph: &StaticGraph, dynamic: &Dynamic) -> GraphInput<f32> {
         let rows = self.header.inputs.normalise(&dynamic.nodes);
         let (ws, wd) = (static_width(self.task()), dynamic_width(self.task()));
         let mut nodes = Vec::with_capacity(graph.n * (ws + wd));
@@ -257,12 +267,11 @@ impl Surrogate {
             edges.extend_from_slice(&graph.edges[k * we..(k + 1) * we]);
             edges.extend_from_slice(&changing[k * self.header.edges.width()..(k + 1) * self.header.edges.width()]);
         }
-        let input = GraphInput {
+        GraphInput {
             nodes: Var::constant(nodes, graph.n, ws + wd),
             edges: Var::constant(edges, count, edge_width(self.task())),
             graph: graph.graph.clone(),
-        };
-        self.model.forward(&self.header.plan.model, vars, &input, recorder)
+        }
     }
 
     /// The first field that is not finite in the network's output.

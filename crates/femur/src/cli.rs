@@ -205,9 +205,9 @@ pub enum Verb {
         #[arg(long, default_value = "test")]
         split: String,
     },
-    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, or another layout
+    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, another layout, or a network's inputs
     #[command(
-        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5"
+        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5\n  femur export data --network run --split test -o graphs"
     )]
     Export {
         /// A .vtkhdf file, or a directory of predictions or of a dataset
@@ -227,7 +227,13 @@ pub enum Verb {
         /// An XDMF file beside a .vtkhdf file, for ParaView up to 5.11 (open it with the "XDMF Reader")
         #[arg(long, conflicts_with_all = ["layout", "truth", "limit", "split"])]
         xdmf: bool,
-        /// Directory for the files; the file for --xdmf and --layout
+        /// What the network of this run (or model.safetensors) reads and gives, as one safetensors file for each trajectory
+        #[arg(long, value_name = "RUN", conflicts_with_all = ["layout", "truth", "xdmf"])]
+        network: Option<PathBuf>,
+        /// With --network: the output step that the network leads to (default: the first)
+        #[arg(long, value_name = "K", requires = "network")]
+        step: Option<usize>,
+        /// Directory for the files; the file for --xdmf, --layout, and --network of one trajectory
         #[arg(long, short, value_name = "VTK")]
         output: PathBuf,
     },
