@@ -29,6 +29,30 @@ fn reader(python: &Path, dir: &Path, model: &str, graphs: &[&str]) -> Output {
 }
 
 #[test]
+fn networks_run_in_onnxruntime() {
+    let Some(python) = python(&["onnxruntime", "numpy"]) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    for name in runs(dir.path()) {
+        let at = |file: &str| format!("{name}/{file}");
+        femur_ok(dir.path(), &["export", &at("run"), "--onnx", "-o", &at("out/network.onnx")]);
+        // One file for graphs of several sizes.
+        femur_ok(dir.path(), &["export", &at("data"), "--network", &at("run"), "-o", &at("graphs")]);
+        let graphs = ["train/traj_000000", "train/traj_000001", "valid/traj_000000", "test/traj_000000", "test/traj_000001"]
+            .map(|g| at(&format!("graphs/{g}.safetensors")));
+        let program = root().join("tests/python/run_onnx.py");
+        let done = Command::new(&python).arg(program).arg(at("out/network.onnx")).args(&graphs).current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&done.stderr));
+        println!("{said}");
+        assert_eq!(said.matches("same").count(), graphs.len());
+    }
+    let said = femur_fails(dir.path(), &["export", "steady/run", "--onnx", "-o", "x.pb"]);
+    assert!(said.contains("x.pb: must end in .onnx"), "{said}");
+    let said = femur_fails(dir.path(), &["export", "steady/data", "--onnx", "-o", "x.onnx"]);
+    assert!(said.contains("model.safetensors"), "{said}");
+}
+
+#[test]
 fn networks_run_in_numpy_and_pytorch() {
     // Where PyTorch is, the program uses it.
     let mut pythons: Vec<PathBuf> = [python(&["numpy"]), python(&["torch", "numpy"])].into_iter().flatten().collect();

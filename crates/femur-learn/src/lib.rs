@@ -12,6 +12,7 @@ mod kernels;
 mod model_file;
 pub mod models;
 mod normalise;
+mod onnx;
 pub mod ops;
 pub mod optimise;
 mod params;

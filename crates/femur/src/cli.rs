@@ -205,12 +205,12 @@ pub enum Verb {
         #[arg(long, default_value = "test")]
         split: String,
     },
-    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, another layout, or a network's inputs
+    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, another layout, or a network
     #[command(
-        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5\n  femur export data --network run --split test -o graphs"
+        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5\n  femur export data --network run --split test -o graphs\n  femur export run --onnx -o network.onnx"
     )]
     Export {
-        /// A .vtkhdf file, or a directory of predictions or of a dataset
+        /// A .vtkhdf file, or a directory of predictions or of a dataset; a run or model.safetensors for --onnx
         input: PathBuf,
         /// The dataset that holds the truth
         #[arg(long, value_name = "DATA")]
@@ -233,7 +233,10 @@ pub enum Verb {
         /// With --network: the output step that the network leads to (default: the first)
         #[arg(long, value_name = "K", requires = "network")]
         step: Option<usize>,
-        /// Directory for the files; the file for --xdmf, --layout, and --network of one trajectory
+        /// The network of a run as an ONNX file, for graphs of any size
+        #[arg(long, conflicts_with_all = ["layout", "truth", "limit", "split", "xdmf", "network"])]
+        onnx: bool,
+        /// Directory for the files; the file for --xdmf, --layout, --onnx, and --network of one trajectory
         #[arg(long, short, value_name = "VTK")]
         output: PathBuf,
     },

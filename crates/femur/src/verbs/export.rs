@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// A .vtkhdf file, or a directory of predictions or of a dataset.
+    /// A .vtkhdf file, or a directory of predictions or of a dataset; a run for `onnx`.
     pub input: PathBuf,
     /// The dataset (or file) with the truth.
     pub truth: Option<PathBuf>,
@@ -29,7 +29,9 @@ pub struct Options {
     pub network: Option<PathBuf>,
     /// The output step that the network leads to.
     pub step: Option<usize>,
-    /// Directory; the file for `layout`, `xdmf`, and `network` of one trajectory.
+    /// The network of a run as an ONNX file.
+    pub onnx: bool,
+    /// Directory; the file for `layout`, `xdmf`, `onnx`, and `network` of one trajectory.
     pub output: PathBuf,
 }
 
@@ -43,6 +45,15 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     if let Some(Layout::DeepmindH5) = options.layout {
         let range = crate::export::write_deepmind(&options.input, options.split.as_deref(), options.limit, &options.output, context)?;
         context.say(range);
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.onnx {
+        if options.output.extension().is_none_or(|e| e != "onnx") {
+            bail!("{}: must end in .onnx", options.output.display());
+        }
+        make_folder_of(&options.output)?;
+        Surrogate::load(&model_path(&options.input))?.write_onnx(&options.output)?;
         println!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,15 +85,18 @@ fn graphs(run: &Path, options: &Options, context: &Context) -> Result<ExitCode> 
     }
     for Pair { name, folder, path, .. } in pairs(options)? {
         let file = if options.input.is_dir() { options.output.join(folder).with_extension("safetensors") } else { options.output.clone() };
-        if let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        }
+        make_folder_of(&file)?;
         let (trajectory, _) = femur_dataset::read_trajectory(&path)?;
         let step = surrogate.write_graph(trajectory, options.step, &file).with_context(|| path.display().to_string())?;
         context.say(format!("exported {name}, step {step}"));
         println!("{}", file.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn make_folder_of(file: &Path) -> Result<()> {
+    let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// One trajectory to export.

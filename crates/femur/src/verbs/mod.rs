@@ -37,8 +37,8 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
         Verb::Predict { run, case, mesh, output, check } => predict::run(&run, &case, mesh.as_deref(), &output, check, context),
         Verb::Rollout { run, data, output, split } => rollout::run(&run, &data, &output, &split, context),
         Verb::Evaluate { run, data, split } => evaluate::run(&run, &data, &split, context),
-        Verb::Export { input, truth, limit, layout, split, xdmf, network, step, output } => {
-            export::run(&export::Options { input, truth, limit, layout, split, xdmf, network, step, output }, context)
+        Verb::Export { input, truth, limit, layout, split, xdmf, network, step, onnx, output } => {
+            export::run(&export::Options { input, truth, limit, layout, split, xdmf, network, step, onnx, output }, context)
         }
         Verb::Plot { file, truth, field, step, deformed, output } => {
             plot::run(&plot::Options { file, truth, field, step, deformed, output }, context)
