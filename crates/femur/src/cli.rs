@@ -1,6 +1,7 @@
 //! What can be typed: the verbs and their options.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use femur_dataset::Shard;
 use std::path::PathBuf;
 
 /// Finite-element simulation and learned surrogates of it, in one tool.
@@ -97,7 +98,9 @@ pub enum Verb {
         solver: Option<String>,
     },
     /// Make a dataset: sample the case's ranges and solve each draw
-    #[command(after_help = "Example:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50")]
+    #[command(
+        after_help = "Examples:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50\n  femur generate case.toml -o data --shard 3/8"
+    )]
     Generate {
         /// The case.
         #[command(flatten)]
@@ -111,6 +114,9 @@ pub enum Verb {
         /// Go on with an unfinished or smaller dataset
         #[arg(long)]
         resume: bool,
+        /// Make the I-th of N shares, beside other processes that make the others; the last to end closes the dataset
+        #[arg(long, value_name = "I/N")]
+        shard: Option<Shard>,
     },
     /// Make a dataset of runs made elsewhere: VTU files and PVD series by a map, or a file of another layout
     #[command(

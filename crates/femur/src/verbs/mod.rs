@@ -27,7 +27,9 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
     match verb {
         Verb::New { template, dir, mesh, list } => new::run(template.as_deref(), &dir, mesh.as_deref(), list, context),
         Verb::Solve { case, mesh, output, solver } => solve::run(&case, mesh.as_deref(), &output, solver.as_deref(), context),
-        Verb::Generate { case, output, jobs, resume } => generate::run(&case, &output, jobs, resume, context),
+        Verb::Generate { case, output, jobs, resume, shard } => {
+            generate::run(&case, &output, generate::How { jobs, resume, shard }, context)
+        }
         Verb::Import { input, layout, valid, test, dt, set, output } => {
             import::run(&import::Options { input, layout, valid, test, dt, set, output }, context)
         }
