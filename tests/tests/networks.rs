@@ -84,6 +84,7 @@ fn networks_run_in_numpy_and_pytorch() {
     let said = graph(heat, &["--step", "0", "-o", "x.safetensors"]);
     assert!(said.contains("traj_000000.vtkhdf") && said.contains("step 0") && said.contains("hint: --step takes 1 to"), "{said}");
     assert!(graph("steady/data/test/traj_000000.vtkhdf", &["-o", "x.safetensors"]).contains("hint"));
+    assert!(graph("transient/case.toml", &["-o", "x.safetensors"]).contains("hint: femur predict"));
     assert!(graph(heat, &["-o", "x.npy"]).contains("must end in .safetensors"));
     assert!(!dir.path().join("x.safetensors").exists());
 }

@@ -76,7 +76,7 @@ class TorchOps:
 
 def forward(w, model, ops, nodes, edges, senders, receivers):
     """Output [n, outputs] of nodes [n, node features], edges [m, edge features], senders and receivers [m]."""
-    layers, n = model["hidden_layers"], len(nodes)
+    layers, n = model.get("hidden_layers", 1), len(nodes)
 
     def linear(x, name):
         return x @ w[name + ".weight"] + w[name + ".bias"]

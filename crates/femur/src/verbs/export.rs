@@ -80,6 +80,10 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
 /// What the network of a run reads and gives for each trajectory.
 fn graphs(run: &Path, options: &Options, context: &Context) -> Result<ExitCode> {
     let surrogate = Surrogate::load(&model_path(run))?;
+    if options.input.extension().is_some_and(|e| e == "toml") {
+        let run = run.display();
+        bail!("{}: --network takes a trajectory\n  hint: femur predict {run} {0} -o prediction.vtkhdf makes one", options.input.display());
+    }
     if !options.input.is_dir() && options.output.extension().is_none_or(|e| e != "safetensors") {
         bail!("{}: must end in .safetensors", options.output.display());
     }
