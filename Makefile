@@ -20,11 +20,14 @@ demo: build
 demo-full: build
 	cargo run --locked -q -p femur -- demo --full -o demo
 
-# A Python environment of the tests' own, with readers that are not ours; without Python its tests say so and pass.
+# A Python environment of the tests' own, with readers that are not ours; without Python its tests say so and pass. onnxruntime by itself:
+# it lacks wheels for some Pythons.
 python:
 	@if command -v python3 >/dev/null 2>&1; then \
 	  [ -e .venv/ready ] || { python3 -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check numpy h5py meshio vtk pyvista && touch .venv/ready; } \
 	  || echo "femur: no Python environment (python3-venv or the package index is missing): tests of foreign readers will be skipped"; \
+	  [ -e .venv/ready-onnx ] || { .venv/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: onnxruntime && touch .venv/ready-onnx; } \
+	  || echo "femur: no onnxruntime: its test will be skipped"; \
 	else echo "femur: no python3: tests of foreign readers will be skipped"; fi
 
 test: python

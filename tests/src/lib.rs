@@ -72,12 +72,12 @@ pub fn on_path(program: &str) -> bool {
     there
 }
 
-/// A Python that can import `modules`: $FEMUR_PYTHON, else the .venv that `make test` makes. Says so where there is none.
+/// A Python that can import `modules`: $FEMUR_PYTHON, the .venv that `make test` makes, or the peers' with PyTorch. Says so where there is none.
 pub fn python(modules: &[&str]) -> Option<PathBuf> {
-    let candidates = [std::env::var_os("FEMUR_PYTHON").map(PathBuf::from), Some(root().join(".venv/bin/python"))];
+    let made = [".venv", "benchmarks/peers/.venv-bench-torch"].map(|venv| Some(root().join(venv).join("bin/python")));
+    let candidates = std::iter::once(std::env::var_os("FEMUR_PYTHON").map(PathBuf::from)).chain(made);
     let imports = format!("import {}", modules.join(", "));
-    let found =
-        candidates.into_iter().flatten().find(|p| Command::new(p).args(["-c", &imports]).output().is_ok_and(|o| o.status.success()));
+    let found = candidates.flatten().find(|p| Command::new(p).args(["-c", &imports]).output().is_ok_and(|o| o.status.success()));
     if found.is_none() {
         println!("SKIPPED: no Python with {}", modules.join(", "));
     }

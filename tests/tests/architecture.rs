@@ -27,6 +27,7 @@ const WALLED: &[(&str, &str)] = &[
     ("feral-metis", "femur-solve"),
     ("hdf5-metno", "femur-dataset"),
     ("petgraph", "femur-mesh"),
+    ("prost", "femur-learn"),
     ("spade", "femur-mesh"),
     ("vtkio", "femur-io"),
 ];

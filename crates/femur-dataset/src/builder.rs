@@ -1,6 +1,7 @@
 //! Making a dataset: finished runs are noted in a journal, so that a kill loses and redoes none of them.
 
-use crate::manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, write_atomically};
+use crate::manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, write_atomically, write_by};
+use crate::shard::{self, Shard};
 use crate::stats::Stats;
 use crate::{DatasetError, TrajectoryMeta, WriteOptions, data_sha256, write_trajectory};
 use femur_sim::Trajectory;
@@ -45,12 +46,75 @@ struct Progress {
     fields: Vec<FieldInfo>,
 }
 
-/// A dataset in the making. Every method may be called from any thread.
+impl Progress {
+    /// Adds what a journal says of the case with that hash.
+    fn read(&mut self, dir: &Path, text: &str, case_sha256: &str) -> Result<(), DatasetError> {
+        // A line that was being written when the power went is not a line.
+        for line in text.split_inclusive('\n').filter(|l| l.ends_with('\n')) {
+            match serde_json::from_str::<Line>(line) {
+                Ok(Line::Case { sha256 }) if sha256 != case_sha256 => {
+                    let what = "belongs to another case or seed".to_string();
+                    let hint = "use the same case (only [samples] train, valid, test may grow), or name another directory".into();
+                    return Err(DatasetError::Refused { path: dir.into(), what, hint });
+                }
+                Ok(Line::Done { entry, fields }) => {
+                    let intact = std::fs::metadata(dir.join(&entry.file)).is_ok_and(|m| m.len() == entry.bytes);
+                    if intact {
+                        self.failed.remove(&entry.id);
+                        self.fields = fields;
+                        self.done.insert(entry.id.clone(), *entry);
+                    }
+                }
+                // Of two shards' journals either may be read first.
+                Ok(Line::Failed(f)) if !self.done.contains_key(&f.id) => {
+                    self.failed.insert(f.id.clone(), f);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What all journals in a directory say together. That of the whole dataset comes last: when shards' journals go, it has their lines.
+    fn of(dir: &Path, case_sha256: &str) -> Result<Self, DatasetError> {
+        let mut progress = Progress::default();
+        for path in shard::journals(dir)?.into_iter().chain([dir.join(JOURNAL)]) {
+            progress.read(dir, &read_journal(&path)?, case_sha256)?;
+        }
+        Ok(progress)
+    }
+
+    /// The lines of one journal that says the same, in the order in which a single process works.
+    fn lines(&self, case_sha256: &str) -> Vec<Line> {
+        let place = |id: &TrajectoryId| (SPLITS.iter().position(|s| *s == id.split), id.index);
+        let done = self.done.values().map(|e| (place(&e.id), Line::Done { entry: Box::new(e.clone()), fields: self.fields.clone() }));
+        let mut all: Vec<_> = done.chain(self.failed.values().map(|f| (place(&f.id), Line::Failed(f.clone())))).collect();
+        all.sort_by_key(|l| l.0);
+        std::iter::once(Line::Case { sha256: case_sha256.into() }).chain(all.into_iter().map(|l| l.1)).collect()
+    }
+}
+
+const JOURNAL: &str = "journal.jsonl";
+const SPLITS: [&str; 3] = ["train", "valid", "test"];
+
+/// Empty where there is none.
+fn read_journal(path: &Path) -> Result<String, DatasetError> {
+    match std::fs::read_to_string(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(DatasetError::io(path, "read")),
+    }
+}
+
+/// A dataset in the making. Every method may be called from any thread, and each [`Shard`] from a process of its own.
 pub struct DatasetBuilder {
     dir: PathBuf,
     spec: DatasetSpec,
+    case_sha256: String,
     progress: Mutex<Progress>,
+    /// Where this process notes its runs.
+    journal_path: PathBuf,
     journal: Mutex<std::fs::File>,
+    shard: Option<Shard>,
 }
 
 impl DatasetBuilder {
@@ -61,56 +125,43 @@ impl DatasetBuilder {
             let what = "is not empty".to_string();
             return Err(DatasetError::Refused { path: dir.into(), what, hint: "go on with --resume, or name another directory".into() });
         }
-        Self::open(dir, spec)
+        Self::open(dir, spec, None)
     }
 
     /// Goes on with a dataset of the same case; the counts may have grown. An empty directory is started.
     pub fn resume(dir: &Path, spec: DatasetSpec) -> Result<Self, DatasetError> {
-        Self::open(dir, spec)
+        Self::open(dir, spec, None)
     }
 
-    fn open(dir: &Path, spec: DatasetSpec) -> Result<Self, DatasetError> {
+    /// Starts or goes on with a share of a dataset, beside the processes that make the others.
+    pub fn shard(dir: &Path, spec: DatasetSpec, shard: Shard) -> Result<Self, DatasetError> {
+        Self::open(dir, spec, Some(shard))
+    }
+
+    fn open(dir: &Path, spec: DatasetSpec, shard: Option<Shard>) -> Result<Self, DatasetError> {
         std::fs::create_dir_all(dir).map_err(DatasetError::io(dir, "make"))?;
-        let path = dir.join("journal.jsonl");
-        let sha256 = crate::trajectory_hex(&Sha256::digest(spec.fingerprint.as_bytes()));
-        let mut progress = Progress::default();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(DatasetError::io(&path, "read")(e)),
-        };
-        // A line that was being written when the power went is not a line.
-        for line in text.split_inclusive('\n').filter(|l| l.ends_with('\n')) {
-            match serde_json::from_str::<Line>(line) {
-                Ok(Line::Case { sha256: old }) if old != sha256 => {
-                    let what = "belongs to another case or seed".to_string();
-                    let hint = "use the same case (only [samples] train, valid, test may grow), or name another directory".into();
-                    return Err(DatasetError::Refused { path: dir.into(), what, hint });
-                }
-                Ok(Line::Done { entry, fields }) => {
-                    let intact = std::fs::metadata(dir.join(&entry.file)).is_ok_and(|m| m.len() == entry.bytes);
-                    if intact {
-                        progress.failed.remove(&entry.id);
-                        progress.fields = fields;
-                        progress.done.insert(entry.id.clone(), *entry);
-                    }
-                }
-                Ok(Line::Failed(f)) => {
-                    progress.failed.insert(f.id.clone(), f);
-                }
-                _ => {}
-            }
-        }
+        let case_sha256 = crate::trajectory_hex(&Sha256::digest(spec.fingerprint.as_bytes()));
+        let progress = Progress::of(dir, &case_sha256)?;
+        let path = dir.join(shard.map_or(JOURNAL.into(), Shard::journal));
+        let text = read_journal(&path)?;
         let mut journal = std::fs::File::options().create(true).append(true).open(&path).map_err(DatasetError::io(&path, "open"))?;
         if !text.is_empty() && !text.ends_with('\n') {
             journal.write_all(b"\n").map_err(DatasetError::io(&path, "write"))?;
         }
-        let builder = DatasetBuilder { dir: dir.into(), spec, progress: Mutex::new(progress), journal: Mutex::new(journal) };
+        let builder = DatasetBuilder {
+            dir: dir.into(),
+            spec,
+            case_sha256,
+            progress: Mutex::new(progress),
+            journal_path: path,
+            journal: Mutex::new(journal),
+            shard,
+        };
         if text.is_empty() {
-            builder.note(&Line::Case { sha256 })?;
+            builder.note(&Line::Case { sha256: builder.case_sha256.clone() })?;
         }
-        write_atomically(&dir.join("case.toml"), &builder.spec.case_text)?;
-        for split in ["train", "valid", "test"] {
+        builder.write("case.toml", &builder.spec.case_text)?;
+        for split in SPLITS {
             let dir = dir.join(split);
             std::fs::create_dir_all(&dir).map_err(DatasetError::io(&dir, "make"))?;
         }
@@ -118,11 +169,15 @@ impl DatasetBuilder {
     }
 
     fn note(&self, line: &Line) -> Result<(), DatasetError> {
-        let path = self.dir.join("journal.jsonl");
-        let mut text = serde_json::to_string(line).map_err(|e| DatasetError::content(&path, e.to_string()))?;
-        text.push('\n');
+        let path = &self.journal_path;
+        let text = text_of(line, path)?;
         let mut journal = self.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        journal.write_all(text.as_bytes()).and_then(|()| journal.sync_data()).map_err(DatasetError::io(&path, "write"))
+        journal.write_all(text.as_bytes()).and_then(|()| journal.sync_data()).map_err(DatasetError::io(path, "write"))
+    }
+
+    /// Writes a file of the dataset, by way of one that no other shard writes.
+    fn write(&self, name: &str, text: &str) -> Result<(), DatasetError> {
+        write_by(&self.dir.join(name), text, &self.shard.map_or("part".into(), Shard::part))
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
@@ -153,14 +208,47 @@ impl DatasetBuilder {
         self.note(&Line::Failed(failed))
     }
 
-    /// Writes statistics and manifest.
+    /// Ends a shard: where all `runs` of the dataset are finished or have failed, by whichever shards, closes it. At least the last shard
+    /// to end does so; two that end together write the same.
+    ///
+    /// Gives the manifest of a closed dataset, else how many of the runs are there.
+    pub fn finish_shard(mut self, runs: &[TrajectoryId]) -> Result<Result<Manifest, usize>, DatasetError> {
+        let mut progress = Progress::of(&self.dir, &self.case_sha256)?;
+        // Another shard that took a failed run for final may have closed the dataset, and this journal with it, while the run was tried again.
+        let own = std::mem::take(&mut *self.progress());
+        progress.failed.retain(|id, _| !own.done.contains_key(id));
+        if !own.done.is_empty() {
+            progress.fields = own.fields;
+        }
+        progress.done.extend(own.done);
+        let there = runs.iter().filter(|r| progress.done.contains_key(*r) || progress.failed.contains_key(*r)).count();
+        if there < runs.len() {
+            return Ok(Err(there));
+        }
+        self.progress = Mutex::new(progress);
+        self.finish().map(Ok)
+    }
+
+    /// Writes statistics and manifest. Of a dataset made in shards the journals become one.
     pub fn finish(self) -> Result<Manifest, DatasetError> {
         let progress = self.progress();
         let manifest = manifest_of(&self.spec, &progress.done, progress.failed.values().cloned().collect(), progress.fields.clone());
         let train = manifest.splits.get("train").map_or(&[][..], Vec::as_slice);
         let stats = Stats::of(&self.dir, train)?;
-        write_json(&self.dir.join("stats.json"), &stats)?;
-        write_json(&self.dir.join("manifest.json"), &manifest)?;
+        self.write("stats.json", &json_text(&self.dir.join("stats.json"), &stats)?)?;
+        self.write("manifest.json", &json_text(&self.dir.join("manifest.json"), &manifest)?)?;
+        let shards = shard::journals(&self.dir)?;
+        if self.shard.is_some() || !shards.is_empty() {
+            let path = self.dir.join(JOURNAL);
+            let lines = progress.lines(&self.case_sha256).iter().map(|l| text_of(l, &path)).collect::<Result<String, _>>()?;
+            self.write(JOURNAL, &lines)?;
+            for path in shards {
+                match std::fs::remove_file(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(DatasetError::io(&path, "remove")(e)),
+                    _ => {}
+                }
+            }
+        }
         Ok(manifest)
     }
 }
@@ -217,6 +305,14 @@ pub(crate) fn write_entry(dir: &Path, t: &Trajectory, meta: &TrajectoryMeta, opt
 }
 
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DatasetError> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| DatasetError::content(path, e.to_string()))?;
-    write_atomically(path, &format!("{text}\n"))
+    write_atomically(path, &json_text(path, value)?)
+}
+
+fn json_text<T: Serialize>(path: &Path, value: &T) -> Result<String, DatasetError> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| DatasetError::content(path, e.to_string()))
+}
+
+/// A line of a journal.
+fn text_of(line: &Line, path: &Path) -> Result<String, DatasetError> {
+    serde_json::to_string(line).map(|text| text + "\n").map_err(|e| DatasetError::content(path, e.to_string()))
 }

@@ -127,7 +127,12 @@ impl Manifest {
 
 /// Writes a file whole or not at all.
 pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), DatasetError> {
-    let part = path.with_extension("part");
+    write_by(path, text, "part")
+}
+
+/// Writes a file whole or not at all, by way of one of another extension.
+pub(crate) fn write_by(path: &Path, text: &str, extension: &str) -> Result<(), DatasetError> {
+    let part = path.with_extension(extension);
     let mut file = std::fs::File::create(&part).map_err(DatasetError::io(&part, "create"))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(DatasetError::io(&part, "write"))?;
     std::fs::rename(&part, path).map_err(DatasetError::io(path, "rename into"))

@@ -45,7 +45,7 @@ pub(crate) fn read_inputs(task: &LearningTask) -> impl Iterator<Item = &(String,
 }
 
 /// Targets whose prescribed values are read: they drive the body where they are not among the loads that are superposed.
-fn held_targets(task: &LearningTask) -> impl Iterator<Item = &Target> {
+pub(crate) fn held_targets(task: &LearningTask) -> impl Iterator<Item = &Target> {
     task.targets.iter().filter(|_| task.linear_in.is_empty())
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn dynamic_edge_width(task: &LearningTask) -> usize {
 }
 
 /// Targets whose last values are an input, with their places among the targets.
-fn fed_back(task: &LearningTask) -> impl Iterator<Item = (usize, &Target)> {
+pub(crate) fn fed_back(task: &LearningTask) -> impl Iterator<Item = (usize, &Target)> {
     task.targets.iter().enumerate().filter(|t| task.state_inputs.contains(&t.1.field))
 }
 

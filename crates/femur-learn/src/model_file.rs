@@ -17,22 +17,39 @@ type Row<'a> = (String, usize, usize, &'a [f32]);
 /// A named matrix of its own.
 pub(crate) type Matrix = (String, usize, usize, Vec<f32>);
 
+/// A named array: type, shape, little-endian bytes.
+pub(crate) type Array = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// The bytes of floats.
+pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
 /// Writes matrices and a description atomically.
 pub(crate) fn write_tensors<T: Serialize>(path: &Path, rows: &[Row], description: &T) -> Result<(), LearnError> {
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> =
-        rows.iter().map(|(name, r, c, v)| (name.clone(), vec![*r, *c], v.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
-    let views: Vec<(&str, TensorView)> = bytes
+    let arrays: Vec<Array> = rows.iter().map(|(name, r, c, v)| (name.clone(), Dtype::F32, vec![*r, *c], bytes(v))).collect();
+    write_arrays(path, &arrays, description)
+}
+
+/// Writes arrays and a description atomically.
+pub(crate) fn write_arrays<T: Serialize>(path: &Path, arrays: &[Array], description: &T) -> Result<(), LearnError> {
+    let views: Vec<(&str, TensorView)> = arrays
         .iter()
-        .map(|(name, shape, data)| TensorView::new(Dtype::F32, shape.clone(), data).map(|v| (name.as_str(), v)))
+        .map(|(name, dtype, shape, data)| TensorView::new(*dtype, shape.clone(), data).map(|v| (name.as_str(), v)))
         .collect::<Result<_, _>>()
         .map_err(|e| LearnError::file(path, e.to_string()))?;
     // Through a Value, whose maps are sorted.
     let json = serde_json::to_value(description).map_err(|e| LearnError::file(path, e.to_string()))?.to_string();
     let metadata = HashMap::from([("femur".to_string(), json)]);
     let data = safetensors::serialize(views, Some(metadata)).map_err(|e| LearnError::file(path, e.to_string()))?;
+    write_whole(path, &data)
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, data: &[u8]) -> Result<(), LearnError> {
     let part = path.with_extension("part");
     let mut file = std::fs::File::create(&part).map_err(LearnError::io(&part, "create"))?;
-    file.write_all(&data).and_then(|()| file.sync_all()).map_err(LearnError::io(&part, "write"))?;
+    file.write_all(data).and_then(|()| file.sync_all()).map_err(LearnError::io(&part, "write"))?;
     std::fs::rename(&part, path).map_err(LearnError::io(path, "rename into"))
 }
 

@@ -20,6 +20,11 @@ impl<E: Real> Room<E> {
         // The smallest that is large enough, and not much too large.
         let fits = (0..pool.len()).filter(|&k| (len..=2 * len + 1024).contains(&pool[k].len())).min_by_key(|&k| pool[k].len());
         let values = fits.map(|k| pool.swap_remove(k));
+        if values.is_none() {
+            // A larger piece takes the place of the next smaller one, or graphs of growing sizes would each leave theirs.
+            let smaller = (0..pool.len()).filter(|&k| (len / 2..len).contains(&pool[k].len())).max_by_key(|&k| pool[k].len());
+            smaller.map(|k| pool.swap_remove(k));
+        }
         drop(pool);
         Room { values: values.unwrap_or_else(|| vec![E::of(0.0); len]), len }
     }

@@ -67,7 +67,7 @@ impl Example {
     }
 
     /// What the step to output time `step` is fed with: nothing for a steady problem.
-    fn fed(&self, task: &LearningTask, step: usize) -> Result<Channels, LearnError> {
+    pub(crate) fn fed(&self, task: &LearningTask, step: usize) -> Result<Channels, LearnError> {
         if self.truth.setup.is_steady() { Ok(Vec::new()) } else { self.channels(task, step - 1) }
     }
 

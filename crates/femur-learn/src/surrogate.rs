@@ -255,14 +255,23 @@ impl Surrogate {
         dynamic: &Dynamic,
         recorder: &mut Recorder<f32>,
     ) -> Var<f32> {
+        self.run(vars, &self.input(graph, part, dynamic), recorder)
+    }
+
+    /// The network's output for what it reads.
+    pub(crate) fn run(&self, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
+        self.model.forward(&self.header.plan.model, vars, input, recorder)
+    }
+
+    /// What the network reads: static features as they are, those that change in time normalised.
+    pub(crate) fn input(&self, graph: &StaticGraph, part: Option<&Part>, dynamic: &Dynamic) -> GraphInput<f32> {
         let (ws, we) = (static_width(self.task()), static_edge_width(self.task()));
         let nodes = rows_of(part.map(|p| &p.nodes[..]), (&graph.nodes, ws), (&dynamic.nodes, &self.header.inputs));
         let edges = rows_of(part.map(|p| &p.edges[..]), (&graph.edges, we), (&dynamic.edges, &self.header.edges));
         let graph = part.map_or(&graph.graph, |p| &p.graph);
         let (n, m) = (graph.start.len() - 1, graph.senders.len());
         let (wn, we) = (ws + dynamic_width(self.task()), edge_width(self.task()));
-        let input = GraphInput { nodes: Var::constant(nodes, n, wn), edges: Var::constant(edges, m, we), graph: graph.clone() };
-        self.model.forward(&self.header.plan.model, vars, &input, recorder)
+        GraphInput { nodes: Var::constant(nodes, n, wn), edges: Var::constant(edges, m, we), graph: graph.clone() }
     }
 
     /// The network's output at all nodes, `[n, outputs]`, still normalised.

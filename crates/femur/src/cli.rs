@@ -1,6 +1,7 @@
 //! What can be typed: the verbs and their options.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use femur_dataset::Shard;
 use std::path::PathBuf;
 
 /// Finite-element simulation and learned surrogates of it, in one tool.
@@ -97,7 +98,9 @@ pub enum Verb {
         solver: Option<String>,
     },
     /// Make a dataset: sample the case's ranges and solve each draw
-    #[command(after_help = "Example:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50")]
+    #[command(
+        after_help = "Examples:\n  femur generate case.toml -o data --jobs 2 --set samples.train=50\n  femur generate case.toml -o data --shard 3/8"
+    )]
     Generate {
         /// The case.
         #[command(flatten)]
@@ -111,6 +114,9 @@ pub enum Verb {
         /// Go on with an unfinished or smaller dataset
         #[arg(long)]
         resume: bool,
+        /// Make the I-th of N shares, beside other processes that make the others; the last to end closes the dataset
+        #[arg(long, value_name = "I/N")]
+        shard: Option<Shard>,
     },
     /// Make a dataset of runs made elsewhere: VTU files and PVD series by a map, or a file of another layout
     #[command(
@@ -205,12 +211,12 @@ pub enum Verb {
         #[arg(long, default_value = "test")]
         split: String,
     },
-    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, or another layout
+    /// Write VTU/PVD files for ParaView (truth, prediction and error side by side), XDMF for older ones, another layout, or a network
     #[command(
-        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5"
+        after_help = "Examples:\n  femur export predictions --truth data -o vtk && paraview --script=vtk/compare.py\n  femur export result.vtkhdf --xdmf -o result.xdmf\n  femur export data --layout deepmind-h5 --split train -o train.h5\n  femur export data --network run --split test -o graphs\n  femur export run --onnx -o network.onnx"
     )]
     Export {
-        /// A .vtkhdf file, or a directory of predictions or of a dataset
+        /// A .vtkhdf file, or a directory of predictions or of a dataset; a run or model.safetensors for --onnx
         input: PathBuf,
         /// The dataset that holds the truth
         #[arg(long, value_name = "DATA")]
@@ -227,7 +233,16 @@ pub enum Verb {
         /// An XDMF file beside a .vtkhdf file, for ParaView up to 5.11 (open it with the "XDMF Reader")
         #[arg(long, conflicts_with_all = ["layout", "truth", "limit", "split"])]
         xdmf: bool,
-        /// Directory for the files; the file for --xdmf and --layout
+        /// What the network of this run (or model.safetensors) reads and gives, as one safetensors file for each trajectory
+        #[arg(long, value_name = "RUN", conflicts_with_all = ["layout", "truth", "xdmf"])]
+        network: Option<PathBuf>,
+        /// With --network: the output step that the network leads to (default: the first)
+        #[arg(long, value_name = "K", requires = "network")]
+        step: Option<usize>,
+        /// The network of a run as an ONNX file, for graphs of any size
+        #[arg(long, conflicts_with_all = ["layout", "truth", "limit", "split", "xdmf", "network"])]
+        onnx: bool,
+        /// Directory for the files; the file for --xdmf, --layout, --onnx, and --network of one trajectory
         #[arg(long, short, value_name = "VTK")]
         output: PathBuf,
     },

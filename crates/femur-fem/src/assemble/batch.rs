@@ -1,7 +1,7 @@
 //! Element matrices of several cells at a time, monomorphised over the cell kind.
 
 use super::forms::Kernel;
-use super::lanes::{Arithmetic, Fused, LANES, Lanes, Plain};
+use super::lanes::{Arithmetic, Fused, LANES, Lanes};
 use super::plan::{Chunk, FLIP, num_pairs};
 use super::scatter::Sums;
 use crate::Tabulation;
@@ -75,7 +75,7 @@ fn dispatch<F: Kernel, const N: usize, const D: usize>(form: &F, mesh: &Mesh, ch
     #[cfg(target_arch = "aarch64")]
     return cells::<Fused, F, N, D>(form, mesh, chunk, &points, sums);
     #[cfg(not(target_arch = "aarch64"))]
-    cells::<Plain, F, N, D>(form, mesh, chunk, &points, sums)
+    cells::<super::lanes::Plain, F, N, D>(form, mesh, chunk, &points, sums)
 }
 
 #[inline(always)]

@@ -79,6 +79,7 @@ pub(super) trait Arithmetic: Copy {
 
 /// Two roundings.
 #[derive(Clone, Copy)]
+#[cfg_attr(target_arch = "aarch64", allow(dead_code))]
 pub(super) struct Plain;
 
 /// One rounding.

@@ -1,9 +1,11 @@
-//! `femur export`: VTU/PVD files for ParaView.
+//! `femur export`: VTU/PVD files for ParaView, other layouts, and what a network reads and gives.
 
 use crate::cli::Layout;
 use crate::context::Context;
+use crate::verbs::predict::model_path;
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::Dataset;
+use femur_learn::Surrogate;
 use femur_sim::Trajectory;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use std::process::ExitCode;
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// A .vtkhdf file, or a directory of predictions or of a dataset.
+    /// A .vtkhdf file, or a directory of predictions or of a dataset; a run for `onnx`.
     pub input: PathBuf,
     /// The dataset (or file) with the truth.
     pub truth: Option<PathBuf>,
@@ -23,7 +25,13 @@ pub struct Options {
     pub split: Option<String>,
     /// An XDMF file beside a .vtkhdf file.
     pub xdmf: bool,
-    /// Directory; the file for `layout` and `xdmf`.
+    /// The run whose network's inputs and outputs are written.
+    pub network: Option<PathBuf>,
+    /// The output step that the network leads to.
+    pub step: Option<usize>,
+    /// The network of a run as an ONNX file.
+    pub onnx: bool,
+    /// Directory; the file for `layout`, `xdmf`, `onnx`, and `network` of one trajectory.
     pub output: PathBuf,
 }
 
@@ -40,6 +48,18 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         println!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
+    if options.onnx {
+        if options.output.extension().is_none_or(|e| e != "onnx") {
+            bail!("{}: must end in .onnx", options.output.display());
+        }
+        make_folder_of(&options.output)?;
+        Surrogate::load(&model_path(&options.input))?.write_onnx(&options.output)?;
+        println!("{}", options.output.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(run) = &options.network {
+        return graphs(run, options, context);
+    }
     for Pair { name, folder, path, truth } in pairs(options)? {
         let (prediction, _) = femur_dataset::read_trajectory(&path)?;
         let dir = options.output.join(folder);
@@ -55,6 +75,32 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         println!("{}", dir.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the network of a run reads and gives for each trajectory.
+fn graphs(run: &Path, options: &Options, context: &Context) -> Result<ExitCode> {
+    let surrogate = Surrogate::load(&model_path(run))?;
+    if options.input.extension().is_some_and(|e| e == "toml") {
+        let run = run.display();
+        bail!("{}: --network takes a trajectory\n  hint: femur predict {run} {0} -o prediction.vtkhdf makes one", options.input.display());
+    }
+    if !options.input.is_dir() && options.output.extension().is_none_or(|e| e != "safetensors") {
+        bail!("{}: must end in .safetensors", options.output.display());
+    }
+    for Pair { name, folder, path, .. } in pairs(options)? {
+        let file = if options.input.is_dir() { options.output.join(folder).with_extension("safetensors") } else { options.output.clone() };
+        make_folder_of(&file)?;
+        let (trajectory, _) = femur_dataset::read_trajectory(&path)?;
+        let step = surrogate.write_graph(trajectory, options.step, &file).with_context(|| path.display().to_string())?;
+        context.say(format!("exported {name}, step {step}"));
+        println!("{}", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make_folder_of(file: &Path) -> Result<()> {
+    let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))
 }
 
 /// One trajectory to export.

@@ -5,7 +5,7 @@ use crate::context::{Context, interrupted, message};
 use crate::source;
 use crate::verbs::solve::UntilInterrupt;
 use anyhow::{Result, bail};
-use femur_dataset::{DatasetBuilder, DatasetSpec, TrajectoryId, TrajectoryMeta, WriteOptions};
+use femur_dataset::{DatasetBuilder, DatasetSpec, Shard, TrajectoryId, TrajectoryMeta, WriteOptions};
 use femur_mesh::Mesh;
 use femur_sim::case::{Case, CaseFile, Per, Precision, Split};
 use femur_sim::rollout;
@@ -22,10 +22,32 @@ struct Base {
     variants: Vec<usize>,
 }
 
+/// How the work is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Cases solved at the same time; as many as there are threads where it is not said.
+    pub jobs: Option<usize>,
+    /// Go on with an unfinished or smaller dataset.
+    pub resume: bool,
+    /// Make this share alone, beside other processes; goes on where there is something already.
+    pub shard: Option<Shard>,
+}
+
 /// Samples, solves and writes; a case that fails is listed and skipped.
-pub fn run(args: &CaseArgs, output: &Path, jobs: Option<usize>, resume: bool, context: &Context) -> Result<ExitCode> {
+pub fn run(args: &CaseArgs, output: &Path, how: How, context: &Context) -> Result<ExitCode> {
     let file = source::case_file(args)?;
-    let report = generate(&file, output, jobs, resume, context)?;
+    let report = generate(&file, output, how, context)?;
+    if let (Some(shard), Some((there, total))) = (how.shard, report.open) {
+        if context.json() {
+            println!(
+                "{}",
+                serde_json::json!({"dataset": output, "shard": shard.to_string(), "there": there, "total": total, "closed": false})
+            );
+        } else {
+            println!("{}: shard {shard} is done, {there} of {total} cases are there; the last shard closes the dataset", output.display());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     if context.json() {
         println!(
             "{}",
@@ -42,6 +64,8 @@ pub fn run(args: &CaseArgs, output: &Path, jobs: Option<usize>, resume: bool, co
 
 /// What `generate` did.
 pub struct Report {
+    /// Of a shard after which others are still to end: cases that are there, and all.
+    pub open: Option<(usize, usize)>,
     /// Trajectories in the dataset.
     pub complete: usize,
     /// Cases that failed.
@@ -51,7 +75,7 @@ pub struct Report {
 }
 
 /// The work of `femur generate`, also for `femur demo`.
-pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: bool, context: &Context) -> Result<Report> {
+pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> Result<Report> {
     let start = Instant::now();
     let nominal = file.nominal()?;
     let physics = source::physics(&nominal)?;
@@ -72,12 +96,22 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
         fingerprint: fingerprint(file)?,
         femur_version: env!("CARGO_PKG_VERSION").into(),
     };
-    let builder = if resume { DatasetBuilder::resume(output, spec)? } else { DatasetBuilder::create(output, spec)? };
+    let builder = match how.shard {
+        Some(shard) => DatasetBuilder::shard(output, spec, shard)?,
+        None if how.resume => DatasetBuilder::resume(output, spec)?,
+        None => DatasetBuilder::create(output, spec)?,
+    };
     let options = write_options(&nominal);
     let mut work: Vec<Base> = Vec::new();
-    let mut total = 0;
+    let mut runs: Vec<TrajectoryId> = Vec::new();
+    let (mut bases, mut total) = (0, 0);
     for (split, count) in [(Split::Train, samples.train), (Split::Valid, samples.valid), (Split::Test, samples.test)] {
         for index in 0..count {
+            runs.extend((0..samples.variants).map(|v| id_of(split, index, v, samples.variants)));
+            bases += 1;
+            if how.shard.is_some_and(|s| !s.holds(bases - 1)) {
+                continue;
+            }
             total += samples.variants;
             let variants: Vec<usize> =
                 (0..samples.variants).filter(|v| !builder.is_done(&id_of(split, index, *v, samples.variants))).collect();
@@ -128,14 +162,15 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
         }
         Ok(())
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(context.threads).max(1)).build()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(how.jobs.unwrap_or(context.threads).max(1)).build()?;
     pool.install(|| work.par_iter().with_max_len(1).try_for_each(solve_base))?;
-    let manifest = builder.finish()?;
-    Ok(Report {
-        complete: manifest.splits.values().map(Vec::len).sum(),
-        failed: manifest.failed.len(),
-        seconds: start.elapsed().as_secs_f64(),
-    })
+    let closed = if how.shard.is_some() { builder.finish_shard(&runs)? } else { Ok(builder.finish()?) };
+    let seconds = start.elapsed().as_secs_f64();
+    let manifest = match closed {
+        Ok(manifest) => manifest,
+        Err(there) => return Ok(Report { open: Some((there, runs.len())), complete: 0, failed: 0, seconds }),
+    };
+    Ok(Report { open: None, complete: manifest.splits.values().map(Vec::len).sum(), failed: manifest.failed.len(), seconds })
 }
 
 /// The case without what may change on resume: the counts, and what only training reads.

@@ -27,7 +27,9 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
     match verb {
         Verb::New { template, dir, mesh, list } => new::run(template.as_deref(), &dir, mesh.as_deref(), list, context),
         Verb::Solve { case, mesh, output, solver } => solve::run(&case, mesh.as_deref(), &output, solver.as_deref(), context),
-        Verb::Generate { case, output, jobs, resume } => generate::run(&case, &output, jobs, resume, context),
+        Verb::Generate { case, output, jobs, resume, shard } => {
+            generate::run(&case, &output, generate::How { jobs, resume, shard }, context)
+        }
         Verb::Import { input, layout, valid, test, dt, set, output } => {
             import::run(&import::Options { input, layout, valid, test, dt, set, output }, context)
         }
@@ -37,8 +39,8 @@ pub fn run(verb: Verb, context: &Context) -> Result<ExitCode> {
         Verb::Predict { run, case, mesh, output, check } => predict::run(&run, &case, mesh.as_deref(), &output, check, context),
         Verb::Rollout { run, data, output, split } => rollout::run(&run, &data, &output, &split, context),
         Verb::Evaluate { run, data, split } => evaluate::run(&run, &data, &split, context),
-        Verb::Export { input, truth, limit, layout, split, xdmf, output } => {
-            export::run(&export::Options { input, truth, limit, layout, split, xdmf, output }, context)
+        Verb::Export { input, truth, limit, layout, split, xdmf, network, step, onnx, output } => {
+            export::run(&export::Options { input, truth, limit, layout, split, xdmf, network, step, onnx, output }, context)
         }
         Verb::Plot { file, truth, field, step, deformed, output } => {
             plot::run(&plot::Options { file, truth, field, step, deformed, output }, context)
