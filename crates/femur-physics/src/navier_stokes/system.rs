@@ -266,6 +266,11 @@ impl System {
         Ok(self.lu.solve_to(rhs, tolerance)?.residual())
     }
 
+    /// Estimate of the condition number of the first tangent that was solved with.
+    pub(super) fn condition(&self) -> Option<f64> {
+        self.lu.known_condition()
+    }
+
     /// Multiplies every viscosity.
     pub(super) fn thicken(&mut self, factor: f64) {
         self.fluids.iter_mut().for_each(|f| f.viscosity *= factor);

@@ -184,6 +184,7 @@ impl Simulator for Transient {
         }
         self.log.newton_iters.push(iterations);
         self.log.residual.push(worst);
+        self.log.condition = self.system.condition();
         Ok(self.model.state(&self.system, t1, &self.x))
     }
 

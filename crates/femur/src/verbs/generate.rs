@@ -112,6 +112,8 @@ pub fn generate(file: &CaseFile, output: &Path, jobs: Option<usize>, resume: boo
             });
             match solved {
                 Ok((case, mesh, trajectory)) => {
+                    let name = format!("case {}/{} variant {variant}: ", base.split.name(), base.index);
+                    source::warn_of_rounding(context, &trajectory.log, &name);
                     if !per_variant {
                         geometry = Some(mesh);
                     }
