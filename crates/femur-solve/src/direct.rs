@@ -31,8 +31,6 @@ const MIXED: f64 = 5e7;
 const REFINED: f64 = 1e-12;
 /// Relative residual above which an answer is refused.
 const REFUSED: f64 = 1e-6;
-/// Condition number up to which a factor in single precision tells it.
-const TOLD_BY_SINGLE: f64 = 1e6;
 
 enum Method {
     Cholesky(Box<MultifrontalCholesky>),
@@ -248,10 +246,8 @@ impl DirectSolver {
         if let Some(known) = self.condition.get() {
             return Ok(*known);
         }
-        let mut estimate = condition::from_answer(matrix, x, b, &|v| self.apply_inverse(v, 1))?;
-        if matches!(self.method, Method::Mixed(_)) && estimate > TOLD_BY_SINGLE {
-            estimate = self.condition()?;
-        }
+        let single = matches!(self.method, Method::Mixed(_));
+        let estimate = condition::from_answer(matrix, x, b, single, &|v| self.apply_inverse(v, 1))?;
         Ok(*self.condition.get_or_init(|| estimate))
     }
 

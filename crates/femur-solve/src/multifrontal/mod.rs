@@ -248,7 +248,7 @@ impl MultifrontalLu {
             return Err(SolveError::Inaccurate { residual: best });
         }
         if self.condition.get().is_none() {
-            let estimate = condition::from_answer(matrix, b, &rhs, &|v| self.apply_inverse(v))?;
+            let estimate = condition::from_answer(matrix, b, &rhs, false, &|v| self.apply_inverse(v))?;
             self.condition.get_or_init(|| estimate);
         }
         report.condition = self.known_condition();
