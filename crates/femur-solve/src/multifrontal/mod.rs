@@ -6,6 +6,7 @@
 //! saddle point) by that of their Schur complement. Sequential, so that answers do not depend on the number of threads.
 
 mod cholesky;
+mod columns;
 mod front;
 mod geometric;
 mod tree;
@@ -150,7 +151,7 @@ impl MultifrontalLu {
             }
         }
         self.factors = Some(factors);
-        self.matrix = Some(a.clone());
+        self.matrix = Some(a.without_zeros());
         Ok(())
     }
 
