@@ -8,6 +8,11 @@ use crate::{CsrMatrix, LinearOperator, SolveError};
 /// Condition number up to which a factor in single precision tells it.
 const TOLD_BY_SINGLE: f64 = 1e6;
 
+/// Applies an inverse in place.
+type Solve<'a> = &'a dyn Fn(&mut [f64]) -> Result<(), SolveError>;
+/// As [`Solve`], or with `true` that of the transpose.
+type SolveEither<'a> = &'a dyn Fn(&mut [f64], bool) -> Result<(), SolveError>;
+
 /// The diagonal scaling `S` `[n]`; 1 where the diagonal is zero.
 pub(crate) fn unit_diagonal(a: &CsrMatrix) -> Vec<f64> {
     a.diagonal().iter().map(|d| if *d != 0.0 && d.is_finite() { 1.0 / d.abs().sqrt() } else { 1.0 }).collect()
@@ -25,11 +30,7 @@ pub(crate) fn norm(a: &CsrMatrix, scale: &[f64]) -> f64 {
 
 /// A lower bound of the 1-norm of an inverse, mostly within a factor of three (Hager 1984; Higham 1988). `image` is what the inverse
 /// made of a vector with 1-norm 1; `solve(v, transposed)` applies the inverse in place, at most twice in each of the `rounds`.
-pub(crate) fn inverse_norm(
-    mut image: Vec<f64>,
-    rounds: usize,
-    solve: &dyn Fn(&mut [f64], bool) -> Result<(), SolveError>,
-) -> Result<f64, SolveError> {
+pub(crate) fn inverse_norm(mut image: Vec<f64>, rounds: usize, solve: SolveEither<'_>) -> Result<f64, SolveError> {
     let mut best = sum(&image);
     let mut at = usize::MAX;
     for _ in 0..rounds {
@@ -56,13 +57,7 @@ pub(crate) fn inverse_norm(
 ///
 /// A factor in `single` precision does not know eigenvalues below its rounding, but still their vectors: the answer is then that of
 /// Rayleigh's quotient, of a positive definite matrix.
-pub(crate) fn from_answer(
-    a: &CsrMatrix,
-    x: &[f64],
-    b: &[f64],
-    single: bool,
-    solve: &dyn Fn(&mut [f64]) -> Result<(), SolveError>,
-) -> Result<f64, SolveError> {
+pub(crate) fn from_answer(a: &CsrMatrix, x: &[f64], b: &[f64], single: bool, solve: Solve<'_>) -> Result<f64, SolveError> {
     let scale = unit_diagonal(a);
     let size: f64 = b.iter().zip(&scale).map(|(b, s)| (b * s).abs()).sum();
     let mut v: Vec<f64> = x.iter().zip(&scale).map(|(x, s)| if size > 0.0 { x / s / size } else { 0.0 }).collect();
@@ -84,14 +79,14 @@ fn sum(v: &[f64]) -> f64 {
 }
 
 /// Applies the inverse to the signs of a vector, in place; the largest entry then, and where it is.
-fn steepest(v: &mut [f64], inverse: &dyn Fn(&mut [f64]) -> Result<(), SolveError>) -> Result<(usize, f64), SolveError> {
+fn steepest(v: &mut [f64], inverse: Solve<'_>) -> Result<(usize, f64), SolveError> {
     v.iter_mut().for_each(|v| *v = if *v < 0.0 { -1.0 } else { 1.0 });
     inverse(v)?;
     Ok(v.iter().enumerate().fold((0, 0.0), |best, (i, v)| if v.abs() > best.1 { (i, v.abs()) } else { best }))
 }
 
 /// `v <- S^-1 A^-1 S^-1 v`.
-pub(crate) fn scaled(v: &mut [f64], scale: &[f64], solve: &dyn Fn(&mut [f64]) -> Result<(), SolveError>) -> Result<(), SolveError> {
+pub(crate) fn scaled(v: &mut [f64], scale: &[f64], solve: Solve<'_>) -> Result<(), SolveError> {
     v.iter_mut().zip(scale).for_each(|(v, s)| *v /= s);
     solve(v)?;
     v.iter_mut().zip(scale).for_each(|(v, s)| *v /= s);
