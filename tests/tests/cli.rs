@@ -238,3 +238,49 @@ fn files(dir: &Path) -> Vec<String> {
     }
     out
 }
+
+/// A stiff block on a soft one loses digits, a soft one on a stiff one does not; a contrast of 1e14 cannot be factored.
+#[test]
+fn ill_conditioned_systems_are_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = r#"
+physics = "linear-elasticity"
+plane = "stress"
+[mesh]
+generator = "patches"
+kind = "quad4"
+[[mesh.patches]]
+corners = [[0, 0], [1, 0], [1, 1], [0, 1]]
+cells = [8, 8]
+sides = ["", "", "", "left"]
+name = "held"
+[[mesh.patches]]
+corners = [[1, 0], [2, 0], [2, 1], [1, 1]]
+cells = [8, 8]
+sides = ["", "right", "", ""]
+name = "pulled"
+[materials.held]
+E = 1e7
+nu = 0.3
+[materials.pulled]
+E = 1e7
+nu = 0.3
+[[boundary]]
+tag = "left"
+displacement = [0, 0]
+[[boundary]]
+tag = "right"
+traction = [1.0, 0]
+"#;
+    std::fs::write(dir.path().join("case.toml"), case).unwrap();
+    let arguments = |change: &'static str| ["solve", "case.toml", "--set", change, "-o", "out.vtkhdf"];
+    let says = |change| String::from_utf8_lossy(&femur(dir.path(), &arguments(change)).stderr).into_owned();
+    let warned = says("materials.pulled.E=1e15");
+    assert!(warned.contains("ill-conditioned") && warned.contains("hint: look for a part that is hardly held"), "{warned}");
+    for fine in ["materials.pulled.E=1e7", "materials.held.E=1e15"] {
+        let said = says(fine);
+        assert!(!said.contains("ill-conditioned") && !said.contains("error"), "{said}");
+    }
+    let failed = femur_fails(dir.path(), &arguments("materials.pulled.E=1e21"));
+    assert!(failed.contains("stiff parts on soft ones"), "{failed}");
+}

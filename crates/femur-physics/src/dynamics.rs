@@ -186,6 +186,11 @@ impl Integrator {
         self.system.name()
     }
 
+    /// Estimate of the condition number, of a direct solver that has solved.
+    pub(crate) fn condition(&self) -> Option<f64> {
+        self.system.condition()
+    }
+
     /// The acceleration that balances a start: `M a = f - C v - K u`, with the prescribed accelerations.
     pub(crate) fn start(&self, u: Vec<f64>, v: Vec<f64>, force: &[f64], held: &Held) -> Result<Motion, SolveError> {
         let (cv, ku) = (apply(&self.damping, &v), apply(&self.stiffness, &u));

@@ -129,6 +129,7 @@ impl Simulator for StaticSimulator {
         }
         self.log.newton_iters = vec![1];
         self.log.residual = vec![worst];
+        self.log.condition = self.system.condition();
         Ok(State { time: 0.0, fields })
     }
 

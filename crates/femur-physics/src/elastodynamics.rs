@@ -206,6 +206,7 @@ impl Simulator for DynamicSimulator {
         }
         self.log.newton_iters.push(1);
         self.log.residual.push(worst);
+        self.log.condition = self.integrator.condition();
         Ok(self.model.state(t1, &self.motion.u, &self.motion.v))
     }
 

@@ -16,7 +16,9 @@ pub enum PhysicsError {
     #[error(transparent)]
     Mesh(#[from] MeshError),
     /// The linear algebra.
-    #[error("{0}\n  hint: look for cells without material, parts that are not held, or inverted cells (femur info, femur plot)")]
+    #[error(
+        "{0}\n  hint: look for cells without material, parts that are not held, stiff parts on soft ones, or inverted cells (femur info, femur plot)"
+    )]
     Solve(#[from] SolveError),
     /// Supports leave the body free to move.
     #[error(

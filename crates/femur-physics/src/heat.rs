@@ -523,6 +523,7 @@ impl Simulator for Steady {
             self.responses.push(response);
         }
         (self.log.newton_iters, self.log.residual) = (vec![1], vec![worst]);
+        self.log.condition = self.system.condition();
         Ok(self.model.state(0.0, &temperature))
     }
 
@@ -595,6 +596,7 @@ impl Simulator for Transient {
         }
         self.log.newton_iters.push(1);
         self.log.residual.push(worst);
+        self.log.condition = self.system.condition();
         Ok(self.model.state(t1, &self.temperature))
     }
 

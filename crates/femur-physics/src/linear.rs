@@ -150,6 +150,14 @@ impl System {
         }
     }
 
+    /// Estimate of the condition number, of a direct solver that has solved.
+    pub(crate) fn condition(&self) -> Option<f64> {
+        match &self.solver {
+            Solver::Direct(_, direct) => direct.known_condition(),
+            Solver::Reduced(..) | Solver::Amg(_) => None,
+        }
+    }
+
     /// The answer to one load vector and prescribed values, and the relative residual.
     pub(crate) fn solve(&self, vector: &[f64], prescribed: &BTreeMap<usize, f64>) -> Result<(Vec<f64>, f64), SolveError> {
         let mut f = vector.to_vec();

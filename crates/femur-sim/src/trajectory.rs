@@ -51,8 +51,17 @@ pub struct SolverLog {
     pub residual: Vec<f64>,
     /// Numbers of the whole body over time.
     pub series: Vec<Series>,
+    /// Estimate from below of the condition number of the factored matrix, scaled to a unit diagonal; `None` where none was factored.
+    pub condition: Option<f64>,
     /// Solver, element, tolerances ... as text, for the provenance.
     pub notes: BTreeMap<String, String>,
+}
+
+impl SolverLog {
+    /// Decimal digits of the answer that rounding in double precision leaves for sure, by the condition number; `None` without one.
+    pub fn digits(&self) -> Option<f64> {
+        self.condition.map(|c| -(c * f64::EPSILON).log10())
+    }
 }
 
 /// A setup and its states: `states[k].time == setup.times[k]`.

@@ -66,6 +66,24 @@ impl CsrMatrix {
         (0..self.nrows).map(|r| self.get(r, r)).collect()
     }
 
+    /// Without the stored zeros: products with it take less time where many unknowns of neighbouring nodes are not coupled.
+    #[must_use]
+    pub fn without_zeros(&self) -> CsrMatrix {
+        let kept = self.values.iter().filter(|v| **v != 0.0).count();
+        let (mut col_idx, mut values) = (Vec::with_capacity(kept), Vec::with_capacity(kept));
+        let mut row_ptr = Vec::with_capacity(self.nrows + 1);
+        row_ptr.push(0);
+        for r in 0..self.nrows {
+            let (cols, row) = self.row(r);
+            for (&c, &v) in cols.iter().zip(row).filter(|(_, v)| **v != 0.0) {
+                col_idx.push(c);
+                values.push(v);
+            }
+            row_ptr.push(values.len());
+        }
+        CsrMatrix { nrows: self.nrows, ncols: self.ncols, row_ptr, col_idx, values }
+    }
+
     /// The transpose.
     pub fn transpose(&self) -> CsrMatrix {
         let mut row_ptr = vec![0usize; self.ncols + 1];

@@ -4,6 +4,7 @@
 
 pub mod amg;
 pub mod bsr;
+mod condition;
 pub mod csr;
 pub mod dense;
 pub mod direct;

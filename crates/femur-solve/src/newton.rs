@@ -113,7 +113,7 @@ fn norm(a: &[f64]) -> f64 {
 /// (the tangent cannot be solved).
 pub fn newton(problem: &mut dyn NonlinearProblem, x: &mut [f64], options: &NewtonOptions) -> Result<SolveReport, NewtonError> {
     let n = problem.size();
-    let mut report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged };
+    let mut report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged, condition: None };
     let fail = |mut report: SolveReport, reason: StopReason, detail: String| {
         report.reason = reason;
         Err(NewtonError { report, detail })

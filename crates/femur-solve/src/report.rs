@@ -26,6 +26,9 @@ pub struct SolveReport {
     pub residuals: Vec<f64>,
     /// Why it ended.
     pub reason: StopReason,
+    /// Estimate from below of the condition number of the matrix scaled to a unit diagonal, by direct solvers, made once for a pattern;
+    /// `None` where there is none.
+    pub condition: Option<f64>,
 }
 
 impl SolveReport {

@@ -8,6 +8,44 @@ use femur_solve::precond::{Identity, PRECONDITIONERS};
 use femur_solve::{CsrMatrix, DirectSolver, Groups, KrylovOptions, LinearOperator, MultifrontalLu, Preconditioner, SolveError, Symmetry};
 use std::time::{Duration, Instant};
 
+/// What is nearly singular is told by its condition number, what is merely scaled badly is not.
+#[test]
+fn answers_carry_a_condition_number() {
+    let condition = |a: &CsrMatrix, symmetry: Option<Symmetry>| {
+        let groups: Vec<u32> = (0..a.nrows as u32).collect();
+        let image: Vec<f64> = (0..a.nrows).map(|i| 1.0 + (i % 3) as f64).collect();
+        let mut b = vec![0.0; a.nrows];
+        a.apply(&image, &mut b);
+        let report = match symmetry {
+            Some(symmetry) => {
+                let mut solver = DirectSolver::analyse(a, symmetry, &Groups::new(&groups))?;
+                solver.factor(a)?;
+                solver.solve(&mut b)
+            }
+            None => {
+                let mut solver = MultifrontalLu::analyse(a, &Groups::new(&groups))?;
+                solver.factor(a)?;
+                solver.solve(&mut b)
+            }
+        }?;
+        Ok::<f64, SolveError>(report.condition.unwrap())
+    };
+    for symmetry in [Some(Symmetry::PositiveDefinite), Some(Symmetry::Indefinite), Some(Symmetry::General), None] {
+        let good = condition(&grid(12, 0.0, 0.0), symmetry).unwrap();
+        let scaled = condition(&badly_scaled(grid(12, 0.0, 0.0)), symmetry).unwrap();
+        assert!((20.0..110.0).contains(&good), "{symmetry:?}: {good}");
+        assert!((0.2..5.0).contains(&(scaled / good)), "{symmetry:?}: {scaled}");
+        let mut nearly = floating(12);
+        (0..nearly.nrows).for_each(|r| {
+            let at = nearly.row_ptr[r] + nearly.row(r).0.binary_search(&(r as u32)).unwrap();
+            nearly.values[at] += 1e-12;
+        });
+        let bad = condition(&nearly, symmetry).unwrap();
+        // Multifrontal LU raises the last pivot, to 1e-9.
+        assert!((5e10..2e13).contains(&bad), "{symmetry:?}: {bad:e}");
+    }
+}
+
 /// What a case is solved for.
 enum Rhs {
     /// `A` times a vector: consistent even where the matrix is singular.

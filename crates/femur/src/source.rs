@@ -5,6 +5,7 @@ use crate::context::Context;
 use anyhow::{Context as _, Result, anyhow, bail};
 use femur_mesh::Mesh;
 use femur_physics::{PHYSICS, Physics};
+use femur_sim::SolverLog;
 use femur_sim::case::{Case, CaseFile, MeshSpec};
 use std::path::Path;
 use std::process::Command;
@@ -105,4 +106,18 @@ pub fn warn(context: &Context, case: &Case, mesh: &Mesh, physics: &dyn Physics) 
     for line in physics.warnings(case, mesh) {
         context.warn(line);
     }
+}
+
+/// Digits of an answer below which a warning says so.
+const FEW_DIGITS: f64 = 6.0;
+
+/// Warns of a result that rounding may have spoilt; `of` names the case in a dataset, or is empty.
+pub fn warn_of_rounding(context: &Context, log: &SolverLog, of: &str) {
+    let Some((condition, digits)) = log.condition.zip(log.digits()).filter(|(_, d)| *d < FEW_DIGITS) else { return };
+    context.warn(format!(
+        "{of}the system is ill-conditioned: its condition number is at least {condition:.0e} with a unit diagonal, so that at worst \
+         only {:.0} of 16 digits of the result are right\n  hint: look for a part that is hardly held, stiff parts on soft ones \
+         (a Young's modulus in other units?), very flat cells, or a Poisson's ratio near 0.5",
+        digits.max(0.0)
+    ));
 }

@@ -89,6 +89,9 @@ fn write_part(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &Writ
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     provenance.number("created_unix_s", &[now])?;
     provenance.number("newton_iters_total", &[t.log.newton_iters.iter().map(|&n| i64::from(n)).sum::<i64>()])?;
+    if let Some(condition) = t.log.condition {
+        provenance.number("condition", &[condition])?;
+    }
     for (key, value) in &t.log.notes {
         provenance.attribute(key, value)?;
     }

@@ -7,7 +7,7 @@ use super::scatter::Sums;
 use crate::Tabulation;
 use femur_mesh::{CellKind, Mesh};
 
-/// The least determinant met and its cell.
+/// The least determinant that is not positive, and its cell; infinity where all are.
 pub(super) type Worst = (f64, usize);
 
 /// The smaller determinant; of equal ones the first cell.
@@ -100,8 +100,10 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
         }
         let batch = Batch::<N, D> { x: gather(&x, chunk, &index), cells: numbers };
         let det = element::<A, F, N, D>(form, &batch, points, &mut out);
-        for l in 0..count {
-            worst = worse(worst, (det.0[l], batch.cells[l]));
+        if !det.positive() {
+            for l in 0..count {
+                worst = worse(worst, (det.0[l], batch.cells[l]));
+            }
         }
         match c {
             1 => scatter::<1, N>(chunk, start, count, &out, sums),

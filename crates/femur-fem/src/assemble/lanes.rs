@@ -35,16 +35,18 @@ impl Lanes {
         Lanes([a.abs(), b.abs(), c.abs(), d.abs()])
     }
 
+    /// Whether all numbers are positive.
+    #[inline(always)]
+    pub(super) fn positive(self) -> bool {
+        let [a, b, c, d] = self.0;
+        (a > 0.0) & (b > 0.0) & (c > 0.0) & (d > 0.0)
+    }
+
     /// The smaller number; that of `self` where either is NaN.
     #[inline(always)]
     pub(super) fn least(self, other: Self) -> Self {
-        let mut out = self;
-        for l in 0..LANES {
-            if other.0[l] < out.0[l] {
-                out.0[l] = other.0[l];
-            }
-        }
-        out
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Lanes([if e < a { e } else { a }, if f < b { f } else { b }, if g < c { g } else { c }, if h < d { h } else { d }])
     }
 }
 

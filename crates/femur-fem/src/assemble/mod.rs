@@ -91,7 +91,7 @@ impl Assembler {
     /// A cell is inverted; the values are then of no use.
     pub fn assemble(&self, mesh: &Mesh, form: &Form<'_>, matrix: &mut CsrMatrix) -> Result<(), InvertedCell> {
         matrix.values.resize(self.plan.node_idx.len() * self.components * self.components, 0.0);
-        self.fill(mesh, form, Target::rows(matrix, &self.plan, self.components, false))
+        self.fill(mesh, form, Target::rows(matrix, &self.plan, self.components, true))
     }
 
     /// As [`Assembler::assemble`], into blocks.
@@ -100,7 +100,7 @@ impl Assembler {
     /// As there.
     pub fn assemble_blocks(&self, mesh: &Mesh, form: &Form<'_>, matrix: &mut BsrMatrix) -> Result<(), InvertedCell> {
         matrix.values.resize(self.plan.node_idx.len() * self.components * self.components, 0.0);
-        self.fill(mesh, form, Target::blocks(matrix, &self.plan, false))
+        self.fill(mesh, form, Target::blocks(matrix, &self.plan, true))
     }
 
     fn fill(&self, mesh: &Mesh, form: &Form<'_>, target: Target<'_>) -> Result<(), InvertedCell> {
@@ -120,7 +120,7 @@ impl Assembler {
             sums.reset(chunk, c, true);
             let table = self.table(mesh.blocks[chunk.block].kind);
             let worst = table.and_then(|t| batch::matrices(form, mesh, chunk, t, sums));
-            scatter::flush(chunk, sums, true, target, slots);
+            scatter::flush(chunk, sums, target, slots);
             worst.unwrap_or((f64::INFINITY, usize::MAX))
         };
         let worst = self.plan.chunks.par_iter().map_init(Sums::default, chunk).reduce(|| (f64::INFINITY, usize::MAX), worse);
@@ -138,7 +138,7 @@ impl Assembler {
         let c = self.components;
         let mut kept = Kept::new(&self.plan, c, false);
         let slots = kept.places();
-        let target = Target::rows(matrix, &self.plan, c, true);
+        let target = Target::rows(matrix, &self.plan, c, false);
         let run = |(sums, geometry, element): &mut (Sums, CellGeometry, Vec<f64>), chunk: &Chunk| {
             sums.reset(chunk, c, false);
             let block = &mesh.blocks[chunk.block];
@@ -150,7 +150,7 @@ impl Assembler {
                 kernel(chunk.first + cell as usize, geometry, table, element);
                 sums.add_element(chunk, i, c, element);
             }
-            scatter::flush(chunk, sums, false, target, slots);
+            scatter::flush(chunk, sums, target, slots);
         };
         self.plan.chunks.par_iter().for_each_init(Default::default, run);
         scatter::finish(&kept, target);

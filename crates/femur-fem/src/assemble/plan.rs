@@ -11,11 +11,13 @@ use std::ops::Range;
 
 /// Set in the number of a pair where the cell's first node of the pair is the one with the larger number.
 pub(super) const FLIP: u32 = 1 << 31;
-/// Slot of what is not shared.
+/// No node, no place.
 pub(super) const NONE: u32 = u32::MAX;
-/// Most cells of a chunk; the second for several unknowns at each node of quadratic cells, whose sums take ten times the room.
-/// Smaller ones stay in a nearer cache but share more.
-const MOST_CELLS: [usize; 2] = [4096, 1024];
+/// Most cells of a chunk, by the order of the cells and for several unknowns at each node. Smaller ones stay in a nearer cache but
+/// share more.
+const MOST_CELLS: [[usize; 2]; 2] = [[16_384, 16_384], [4096, 1024]];
+/// Least number of chunks of a mesh whose chunks are smaller than that for it, down to a quarter: work for several threads.
+const LEAST_CHUNKS: usize = 16;
 
 /// Neighbouring cells of one block.
 #[derive(Debug, Clone, Default)]
@@ -27,19 +29,22 @@ pub(super) struct Chunk {
     pub(super) width: usize,
     /// Cells within the block.
     pub(super) cells: Vec<u32>,
-    /// Its nodes, ascending.
+    /// Its nodes: first those that no other chunk has, `own_nodes` of them, then shared ones; both ascend.
     pub(super) nodes: Vec<u32>,
+    pub(super) own_nodes: usize,
     /// Places of the cells' nodes among `nodes`, `[cells, width]`.
     pub(super) local: Vec<u16>,
     /// Pairs of each cell, `[cells, width (width - 1) / 2]`, by first then second node of the cell, with [`FLIP`].
     pub(super) pairs: Vec<u32>,
-    /// Places among `nodes` of the two nodes of each pair, the smaller first; pairs ascend.
+    /// Places among `nodes` of the two nodes of each pair, the smaller first. Pairs that no other chunk has come first, `own_pairs` of
+    /// them, then shared ones; both ascend.
     pub(super) ends: Vec<[u16; 2]>,
+    pub(super) own_pairs: usize,
     /// Places in the pattern of (smaller, larger) and of (larger, smaller).
     pub(super) place: Vec<[u32; 2]>,
-    /// Slots of shared pairs and of shared nodes.
-    pub(super) pair_slot: Vec<u32>,
-    pub(super) node_slot: Vec<u32>,
+    /// Slot of the first shared pair and of the first shared node; those of the others follow.
+    pub(super) pair_slot: usize,
+    pub(super) node_slot: usize,
 }
 
 /// Blocks of the matrix that several chunks add to.
@@ -85,18 +90,20 @@ impl Plan {
         let mut first = 0;
         for (b, block) in mesh.blocks.iter().enumerate() {
             let width = block.kind.num_nodes();
-            let most = MOST_CELLS[usize::from(components > 1 && block.kind.order() > 1)];
+            let most = MOST_CELLS[usize::from(block.kind.order() > 1)][usize::from(components > 1)];
+            let most = (block.num_cells() / LEAST_CHUNKS).clamp(most / 4, most);
             let order = compact_order(mesh, block, most);
             chunks.extend(order.chunks(most).map(|cells| Chunk { block: b, first, width, cells: cells.to_vec(), ..Chunk::default() }));
             first += block.num_cells();
         }
         let marks = || vec![NONE; mesh.num_nodes()];
-        chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.number(&mesh.blocks[chunk.block], marks));
+        chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.find_nodes(&mesh.blocks[chunk.block], marks));
         let mut plan = Plan { chunks, ..Plan::default() };
+        plan.number_shared_nodes(mesh.num_nodes());
+        plan.chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.find_pairs(&mesh.blocks[chunk.block], marks));
         let shared = plan.find_pattern(mesh.num_nodes());
         plan.place(&shared);
         plan.number_shared_pairs();
-        plan.number_shared_nodes(mesh.num_nodes());
         plan
     }
 
@@ -166,17 +173,23 @@ impl Plan {
         shared
     }
 
-    /// Finds the place of every pair.
+    /// Finds the place of every pair, and puts those that several chunks have last.
     fn place(&mut self, shared: &[bool]) {
         let mut chunks = std::mem::take(&mut self.chunks);
         chunks.par_iter_mut().for_each(|chunk| {
             let find = |a: u32, b: u32| self.find(a, b).map_or(NONE, |p| p as u32);
-            for &[a, b] in &chunk.ends {
+            let pairs = chunk.ends.iter().enumerate().map(|(k, &[a, b])| {
                 let (a, b) = (chunk.nodes[a as usize], chunk.nodes[b as usize]);
                 let place = [find(a, b), find(b, a)];
-                chunk.pair_slot.push(if shared.get(place[0] as usize) == Some(&true) { 0 } else { NONE });
-                chunk.place.push(place);
-            }
+                (shared.get(place[0] as usize) == Some(&true), k as u32, chunk.ends[k], place)
+            });
+            let mut pairs: Vec<_> = pairs.collect();
+            pairs.sort_by_key(|pair| pair.0);
+            chunk.own_pairs = pairs.partition_point(|pair| !pair.0);
+            let mut rank = vec![0; pairs.len()];
+            pairs.iter().enumerate().for_each(|(i, pair)| rank[pair.1 as usize] = i as u32);
+            chunk.pairs.iter_mut().for_each(|code| *code = rank[(*code & !FLIP) as usize] | (*code & FLIP));
+            (chunk.ends, chunk.place) = pairs.into_iter().map(|(_, _, ends, place)| (ends, place)).unzip();
         });
         self.chunks = chunks;
     }
@@ -184,10 +197,10 @@ impl Plan {
     fn number_shared_pairs(&mut self) {
         let mut all = Vec::new();
         for chunk in &mut self.chunks {
-            for (k, slot) in chunk.pair_slot.iter_mut().enumerate().filter(|(_, s)| **s != NONE) {
-                *slot = all.len() as u32;
+            chunk.pair_slot = all.len();
+            for k in chunk.own_pairs..chunk.ends.len() {
                 let ends = chunk.ends[k].map(|e| chunk.nodes[e as usize]);
-                all.push((chunk.place[k], ends, *slot));
+                all.push((chunk.place[k], ends, all.len() as u32));
             }
         }
         // Stable: slots of one pair stay in the order of the chunks.
@@ -202,6 +215,7 @@ impl Plan {
         self.pairs.slots = all.into_iter().map(|(_, _, slot)| slot).collect();
     }
 
+    /// Puts the nodes that several chunks have last in each.
     fn number_shared_nodes(&mut self, num_nodes: usize) {
         let mut count = vec![0u32; num_nodes];
         self.chunks.iter().flat_map(|c| &c.nodes).for_each(|&n| count[n as usize] += 1);
@@ -216,22 +230,22 @@ impl Plan {
         self.nodes.slots = vec![0; self.nodes.ptr[self.node_ends.len()] as usize];
         let mut slot = 0;
         for chunk in &mut self.chunks {
-            for &n in &chunk.nodes {
+            chunk.nodes.sort_by_key(|&n| count[n as usize] > 1);
+            chunk.own_nodes = chunk.nodes.partition_point(|&n| count[n as usize] == 1);
+            chunk.node_slot = slot as usize;
+            for &n in &chunk.nodes[chunk.own_nodes..] {
                 let at = &mut next[n as usize];
-                chunk.node_slot.push(if *at == NONE { NONE } else { slot });
-                if *at != NONE {
-                    self.nodes.slots[*at as usize] = slot;
-                    *at += 1;
-                    slot += 1;
-                }
+                self.nodes.slots[*at as usize] = slot;
+                *at += 1;
+                slot += 1;
             }
         }
     }
 }
 
 impl Chunk {
-    /// Numbers its nodes and pairs; `marks` is `NONE` for every node, before and after.
-    fn number(&mut self, block: &CellBlock, marks: &mut [u32]) {
+    /// Finds its nodes, ascending; `marks` is `NONE` for every node, before and after.
+    fn find_nodes(&mut self, block: &CellBlock, marks: &mut [u32]) {
         for &c in &self.cells {
             for &n in block.cell(c as usize) {
                 if marks[n as usize] == NONE {
@@ -241,6 +255,11 @@ impl Chunk {
             }
         }
         self.nodes.sort_unstable();
+        self.nodes.iter().for_each(|&n| marks[n as usize] = NONE);
+    }
+
+    /// Numbers its pairs by the order of its nodes; `marks` as in [`Chunk::find_nodes`].
+    fn find_pairs(&mut self, block: &CellBlock, marks: &mut [u32]) {
         self.nodes.iter().enumerate().for_each(|(i, &n)| marks[n as usize] = i as u32);
         self.local.reserve(self.cells.len() * self.width);
         for &c in &self.cells {

@@ -1,6 +1,6 @@
 //! From a chunk's own sums to the matrix or vector.
 
-use super::plan::{Chunk, FLIP, NONE, Plan};
+use super::plan::{Chunk, FLIP, Plan};
 use femur_solve::{BsrMatrix, CsrMatrix};
 use rayon::prelude::*;
 
@@ -35,6 +35,13 @@ impl<'a> Places<'a> {
             *place = if add { *place + value } else { value };
         }
     }
+
+    /// Sets places from `at` on; whose they are as in [`Places::update`].
+    fn copy(self, at: usize, values: &[f64]) {
+        assert!(at + values.len() <= self.len);
+        // SAFETY: in bounds, the borrow lives as long as `self`, and no other thread touches these places.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.values.add(at), values.len()) }
+    }
 }
 
 /// How the values of a block of `c` x `c` unknowns lie.
@@ -51,23 +58,23 @@ pub(super) struct Target<'a> {
     layout: Layout,
     plan: &'a Plan,
     c: usize,
-    /// Add to what is there, or replace it.
-    add: bool,
+    /// Whether the matrix is symmetric, of which sums hold a block for each pair, and replaced; else they hold two, and are added.
+    symmetric: bool,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn rows(matrix: &'a mut CsrMatrix, plan: &'a Plan, c: usize, add: bool) -> Self {
-        Target { places: Places::new(&mut matrix.values), layout: if c == 1 { Layout::Blocks } else { Layout::Rows }, plan, c, add }
+    pub(super) fn rows(matrix: &'a mut CsrMatrix, plan: &'a Plan, c: usize, symmetric: bool) -> Self {
+        Target { places: Places::new(&mut matrix.values), layout: if c == 1 { Layout::Blocks } else { Layout::Rows }, plan, c, symmetric }
     }
 
-    pub(super) fn blocks(matrix: &'a mut BsrMatrix, plan: &'a Plan, add: bool) -> Self {
+    pub(super) fn blocks(matrix: &'a mut BsrMatrix, plan: &'a Plan, symmetric: bool) -> Self {
         let c = matrix.block;
-        Target { places: Places::new(&mut matrix.values), layout: Layout::Blocks, plan, c, add }
+        Target { places: Places::new(&mut matrix.values), layout: Layout::Blocks, plan, c, symmetric }
     }
 
-    /// Writes the block of a place in the row of `node`.
+    /// Writes the block of a place in the row of `node` over what is there, or adds it.
     #[inline(always)]
-    fn put<const C: usize>(self, node: u32, place: usize, block: &[f64], transposed: bool) {
+    fn put<const C: usize, const REPLACE: bool>(self, node: u32, place: usize, block: &[f64], transposed: bool) {
         let c = if C > 0 { C } else { self.c };
         let (base, stride) = match self.layout {
             Layout::Blocks => (place * c * c, c),
@@ -85,7 +92,7 @@ impl<'a> Target<'a> {
                 unsafe {
                     let place = self.places.values.add(base + i * stride + j);
                     let value = block[i * row + j * column];
-                    *place = if self.add { *place + value } else { value };
+                    *place = if REPLACE { value } else { *place + value };
                 }
             }
         }
@@ -137,13 +144,12 @@ impl Sums {
 pub(super) struct Kept {
     pairs: Vec<f64>,
     nodes: Vec<f64>,
-    symmetric: bool,
 }
 
 impl Kept {
     pub(super) fn new(plan: &Plan, c: usize, symmetric: bool) -> Self {
         let blocks = if symmetric { 1 } else { 2 };
-        Kept { pairs: vec![0.0; plan.pairs.slots.len() * c * c * blocks], nodes: vec![0.0; plan.nodes.slots.len() * c * c], symmetric }
+        Kept { pairs: vec![0.0; plan.pairs.slots.len() * c * c * blocks], nodes: vec![0.0; plan.nodes.slots.len() * c * c] }
     }
 
     /// The two lists of slots, for threads to write to.
@@ -152,88 +158,85 @@ impl Kept {
     }
 }
 
-/// Writes a chunk's sums to the matrix, or to their slots.
-pub(super) fn flush(chunk: &Chunk, sums: &Sums, symmetric: bool, target: Target<'_>, kept: [Places<'_>; 2]) {
-    match target.c {
-        1 => flush_blocks::<1>(chunk, sums, symmetric, target, kept),
-        2 => flush_blocks::<2>(chunk, sums, symmetric, target, kept),
-        3 => flush_blocks::<3>(chunk, sums, symmetric, target, kept),
-        _ => flush_blocks::<0>(chunk, sums, symmetric, target, kept),
-    }
+/// Calls a function of the number of unknowns at a node (0 for any other) and of whether the matrix is symmetric.
+macro_rules! by_shape {
+    ($target:expr, $function:ident($($argument:expr),*)) => {
+        match ($target.c, $target.symmetric) {
+            (1, true) => $function::<1, true>($($argument),*),
+            (2, true) => $function::<2, true>($($argument),*),
+            (3, true) => $function::<3, true>($($argument),*),
+            (_, true) => $function::<0, true>($($argument),*),
+            (1, false) => $function::<1, false>($($argument),*),
+            (2, false) => $function::<2, false>($($argument),*),
+            (3, false) => $function::<3, false>($($argument),*),
+            (_, false) => $function::<0, false>($($argument),*),
+        }
+    };
 }
 
-fn flush_blocks<const C: usize>(chunk: &Chunk, sums: &Sums, symmetric: bool, target: Target<'_>, kept: [Places<'_>; 2]) {
+/// Writes a chunk's sums to the matrix, or to their slots.
+pub(super) fn flush(chunk: &Chunk, sums: &Sums, target: Target<'_>, kept: [Places<'_>; 2]) {
+    by_shape!(target, flush_blocks(chunk, sums, target, kept));
+}
+
+fn flush_blocks<const C: usize, const SYMMETRIC: bool>(chunk: &Chunk, sums: &Sums, target: Target<'_>, kept: [Places<'_>; 2]) {
     let cc = if C > 0 { C * C } else { target.c * target.c };
-    let size = if symmetric { cc } else { 2 * cc };
-    let keep = |kept: Places<'_>, slot: u32, values: &[f64]| {
-        values.iter().enumerate().for_each(|(i, &v)| kept.update(slot as usize * values.len() + i, v, false));
-    };
-    for (i, (&node, &slot)) in chunk.nodes.iter().zip(&chunk.node_slot).enumerate() {
-        let block = &sums.nodes[i * cc..(i + 1) * cc];
-        if slot == NONE {
-            target.put::<C>(node, target.plan.diagonal[node as usize] as usize, block, false);
-        } else {
-            keep(kept[1], slot, block);
-        }
+    let size = if SYMMETRIC { cc } else { 2 * cc };
+    let (nodes, shared) = sums.nodes.split_at(chunk.own_nodes * cc);
+    for (&node, block) in chunk.nodes.iter().zip(nodes.chunks_exact(cc)) {
+        target.put::<C, SYMMETRIC>(node, target.plan.diagonal[node as usize] as usize, block, false);
     }
-    let pairs = chunk.ends.iter().zip(&chunk.place).zip(&chunk.pair_slot).zip(sums.pairs.chunks_exact(size));
-    for (((&[a, b], &[ab, ba]), &slot), blocks) in pairs {
-        if slot == NONE {
-            let (a, b) = (chunk.nodes[a as usize], chunk.nodes[b as usize]);
-            target.put::<C>(a, ab as usize, &blocks[..cc], false);
-            target.put::<C>(b, ba as usize, &blocks[size - cc..], symmetric);
-        } else {
-            keep(kept[0], slot, blocks);
-        }
+    kept[1].copy(chunk.node_slot * cc, shared);
+    let (pairs, shared) = sums.pairs.split_at(chunk.own_pairs * size);
+    for ((&[a, b], &[ab, ba]), blocks) in chunk.ends.iter().zip(&chunk.place).zip(pairs.chunks_exact(size)) {
+        target.put::<C, SYMMETRIC>(chunk.nodes[a as usize], ab as usize, &blocks[..cc], false);
+        target.put::<C, SYMMETRIC>(chunk.nodes[b as usize], ba as usize, &blocks[size - cc..], SYMMETRIC);
     }
+    kept[0].copy(chunk.pair_slot * size, shared);
 }
 
 /// Adds up the shared blocks, slot after slot.
 pub(super) fn finish(kept: &Kept, target: Target<'_>) {
-    match target.c {
-        1 => finish_blocks::<1>(kept, target),
-        2 => finish_blocks::<2>(kept, target),
-        3 => finish_blocks::<3>(kept, target),
-        _ => finish_blocks::<0>(kept, target),
-    }
+    by_shape!(target, finish_blocks(kept, target));
 }
 
-fn finish_blocks<const C: usize>(kept: &Kept, target: Target<'_>) {
+fn finish_blocks<const C: usize, const SYMMETRIC: bool>(kept: &Kept, target: Target<'_>) {
     let plan = target.plan;
     let cc = if C > 0 { C * C } else { target.c * target.c };
-    let size = if kept.symmetric { cc } else { 2 * cc };
-    plan.pair_ends.par_iter().enumerate().with_min_len(1024).for_each_init(Vec::new, |out, (i, &([a, b], [ab, ba]))| {
-        sum(&kept.pairs, plan.pairs.slots(i), out, size);
-        target.put::<C>(a, ab as usize, &out[..cc], false);
-        target.put::<C>(b, ba as usize, &out[size - cc..], kept.symmetric);
-    });
-    plan.node_ends.par_iter().enumerate().with_min_len(1024).for_each_init(Vec::new, |out, (i, &n)| {
-        sum(&kept.nodes, plan.nodes.slots(i), out, cc);
-        target.put::<C>(n, plan.diagonal[n as usize] as usize, out, false);
-    });
+    let size = if SYMMETRIC { cc } else { 2 * cc };
+    let pair = |out: &mut Vec<f64>, (i, &([a, b], [ab, ba])): (usize, &([u32; 2], [u32; 2]))| {
+        sum(&kept.pairs, plan.pairs.slots(i), &mut out[..size]);
+        target.put::<C, SYMMETRIC>(a, ab as usize, &out[..cc], false);
+        target.put::<C, SYMMETRIC>(b, ba as usize, &out[size - cc..], SYMMETRIC);
+    };
+    plan.pair_ends.par_iter().enumerate().with_min_len(1024).for_each_init(|| vec![0.0; size], pair);
+    let node = |out: &mut Vec<f64>, (i, &n): (usize, &u32)| {
+        sum(&kept.nodes, plan.nodes.slots(i), &mut out[..cc]);
+        target.put::<C, SYMMETRIC>(n, plan.diagonal[n as usize] as usize, out, false);
+    };
+    plan.node_ends.par_iter().enumerate().with_min_len(1024).for_each_init(|| vec![0.0; cc], node);
 }
 
-/// The sum of some slots of `size` values.
+/// The sum of some slots of as many values as `out` has.
 #[inline(always)]
-fn sum(values: &[f64], slots: &[u32], out: &mut Vec<f64>, size: usize) {
-    out.clear();
-    out.resize(size, 0.0);
+fn sum(values: &[f64], slots: &[u32], out: &mut [f64]) {
+    let size = out.len();
+    out.fill(0.0);
     for &s in slots {
-        out.iter_mut().zip(&values[s as usize * size..]).for_each(|(o, v)| *o += v);
+        let slot = &values[s as usize * size..(s as usize + 1) * size];
+        for (o, v) in out.iter_mut().zip(slot) {
+            *o += v;
+        }
     }
 }
 
 /// Writes a chunk's vector `[nodes, c]` to a global one, or to slots.
 pub(super) fn flush_vector(chunk: &Chunk, sums: &[f64], c: usize, target: Places<'_>, kept: Places<'_>, add: bool) {
-    for (i, (&node, &slot)) in chunk.nodes.iter().zip(&chunk.node_slot).enumerate() {
-        for (j, &v) in sums[i * c..(i + 1) * c].iter().enumerate() {
-            if slot == NONE {
-                target.update(node as usize * c + j, v, add);
-            } else {
-                kept.update(slot as usize * c + j, v, false);
-            }
-        }
+    let (own, shared) = sums.split_at(chunk.own_nodes * c);
+    for (&node, values) in chunk.nodes.iter().zip(own.chunks_exact(c)) {
+        values.iter().enumerate().for_each(|(j, &v)| target.update(node as usize * c + j, v, add));
     }
+    kept.copy(chunk.node_slot * c, shared);
 }
 
 /// Adds up the shared nodes of a vector.

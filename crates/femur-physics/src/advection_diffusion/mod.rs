@@ -83,6 +83,7 @@ impl Simulator for Solver {
         let residual = self.advance(t0, t1)?;
         self.log.newton_iters.push(1);
         self.log.residual.push(residual);
+        self.log.condition = self.lu.known_condition();
         Ok(self.model.state(t1, &self.values))
     }
 

@@ -6,7 +6,7 @@ use super::nonlinear::{Stage, Stepper};
 use crate::PhysicsError;
 use femur_fem::Assembler;
 use femur_sim::{Series, Setup, SimError, Simulator, SolverLog, State};
-use femur_solve::{SolveError, Symmetry};
+use femur_solve::{DirectSolver, SolveError, Symmetry};
 
 /// Result of a step: temperature, local error, iterations, residual.
 struct Step {
@@ -157,6 +157,7 @@ impl Simulator for Simulation {
         };
         self.log.newton_iters.push(i32::try_from(iterations).unwrap_or(i32::MAX));
         self.log.residual.push(residual);
+        self.log.condition = self.stepper.direct.as_ref().and_then(DirectSolver::known_condition);
         Ok(self.stepper.model.state(t1, &self.temperature))
     }
 

@@ -78,6 +78,7 @@ impl Steady {
         };
         iterations = iterations.max(1);
         self.system.level(&mut x);
+        self.log.condition = self.system.condition();
         (self.log.newton_iters, self.log.residual) = (vec![iterations], vec![residual]);
         Ok(x)
     }

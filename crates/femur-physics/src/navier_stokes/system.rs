@@ -5,7 +5,7 @@ use super::kernel::{At, Cells, Fluid, Terms};
 use crate::PhysicsError;
 use femur_fem::{FieldSpace, FreeSystem, MixedSpace, NodeGroups};
 use femur_mesh::Mesh;
-use femur_solve::{CsrMatrix, Inadmissible, LinearOperator, MultifrontalLu, NonlinearProblem, SolveError};
+use femur_solve::{CsrMatrix, Inadmissible, MultifrontalLu, NonlinearProblem, SolveError};
 use std::sync::Arc;
 
 /// Field numbers of the mixed space.
@@ -193,21 +193,16 @@ impl System {
         });
     }
 
-    /// The mass matrix, from the factored tangent of Stokes with `mass` times it. `None` where nodes have frames: the matrices are then
-    /// those of turned unknowns.
-    pub(super) fn mass_matrix(&self, mass: f64) -> Option<CsrMatrix> {
+    /// The factored tangent of Stokes, and the mass matrix that it holds `mass` times. `None` where nodes have frames: the matrices are
+    /// then those of turned unknowns.
+    pub(super) fn stokes_and_mass(&self, mass: f64) -> Option<[CsrMatrix; 2]> {
         if !self.frames.is_empty() {
             return None;
         }
         let mut matrix = self.space.zeros();
         self.add_tangent(0.0, None, false, &mut matrix);
         matrix.values.iter_mut().zip(&self.whole.values).for_each(|(k, w)| *k = (w - *k) / mass);
-        Some(matrix)
-    }
-
-    /// What the factored tangent makes of a vector `[size]`.
-    pub(super) fn apply(&self, x: &[f64], y: &mut [f64]) {
-        self.whole.apply(x, y);
+        Some([self.whole.without_zeros(), matrix.without_zeros()])
     }
 
     /// Turns rows and columns of nodes with frames.
@@ -264,6 +259,11 @@ impl System {
     /// As [`System::solve_free`], to a relative residual.
     pub(super) fn solve_free_to(&self, rhs: &mut [f64], tolerance: f64) -> Result<f64, SolveError> {
         Ok(self.lu.solve_to(rhs, tolerance)?.residual())
+    }
+
+    /// Estimate of the condition number of the first tangent that was solved with.
+    pub(super) fn condition(&self) -> Option<f64> {
+        self.lu.known_condition()
     }
 
     /// Multiplies every viscosity.

@@ -23,8 +23,8 @@ pub(super) struct Transient {
     convection: [Vec<f64>; 2],
     /// Factor of the mass in the factored matrix (semi-implicit).
     factored: f64,
-    /// The mass matrix, where unknowns are not turned (semi-implicit).
-    mass: Option<CsrMatrix>,
+    /// The factored matrix and the mass matrix, where unknowns are not turned (semi-implicit).
+    matrices: Option<[CsrMatrix; 2]>,
     /// Forces that do not change in time.
     constant_force: Option<Vec<f64>>,
 }
@@ -41,7 +41,7 @@ impl Transient {
         log.newton_iters.push(0);
         log.residual.push(0.0);
         let convection = [system.convection(&x), Vec::new()];
-        Ok(Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, mass: None, constant_force })
+        Ok(Transient { model, system, recorder, log, x, before: Vec::new(), convection, factored: 0.0, matrices: None, constant_force })
     }
 
     /// Factor of the new velocity in its time derivative, and the rest of it `[size]`. The first step is one of implicit Euler.
@@ -108,15 +108,15 @@ impl Transient {
         if self.factored != mass {
             self.system.factor(mass, None, false).map_err(|e| SimError::Solver { time: t, reason: e.to_string() })?;
             self.factored = mass;
-            self.mass = self.system.mass_matrix(mass);
+            self.matrices = self.system.stokes_and_mass(mass);
         }
         let mut x = base;
         // Without convection the residual is linear: two products with matrices that are there.
         let mut r = vec![0.0; x.len()];
-        if let Some(matrix) = &self.mass {
+        if let Some([stokes, carrier]) = &self.matrices {
             let mut carried = vec![0.0; x.len()];
-            self.system.apply(&x, &mut r);
-            matrix.apply(history, &mut carried);
+            stokes.apply(&x, &mut r);
+            carrier.apply(history, &mut carried);
             r.iter_mut().zip(&carried).for_each(|(r, c)| *r += c);
         } else {
             let rate: Vec<f64> = history.iter().zip(&x).map(|(h, u)| h + mass * u).collect();
@@ -184,6 +184,7 @@ impl Simulator for Transient {
         }
         self.log.newton_iters.push(iterations);
         self.log.residual.push(worst);
+        self.log.condition = self.system.condition();
         Ok(self.model.state(&self.system, t1, &self.x))
     }
 

@@ -223,6 +223,11 @@ impl Equilibrium {
         Ok(x.iter().zip(&step).map(|(x, d)| x + d).collect())
     }
 
+    /// Estimate of the condition number of the first tangent that was solved with.
+    pub(crate) fn condition(&self) -> Option<f64> {
+        self.solver.as_ref().and_then(DirectSolver::known_condition)
+    }
+
     fn expand(&self, x: &[f64], prescribed: &BTreeMap<usize, f64>) -> Vec<f64> {
         let mut u = vec![0.0; self.u.len()];
         prescribed.iter().for_each(|(&i, &v)| u[i] = v);

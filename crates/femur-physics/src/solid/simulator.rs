@@ -103,6 +103,7 @@ impl Simulator for SolidSimulator {
         let (iterations, residual) = self.stepping.advance(&mut self.body, span, &at, &mut |t, body| record(log, t, body))?;
         log.newton_iters.push(iterations);
         log.residual.push(residual);
+        log.condition = self.body.condition();
         Ok(State { time: self.setup.times[step], fields: fields(&self.model, self.solid.as_ref(), &self.body) })
     }
 

@@ -112,7 +112,7 @@ fn iterate(
     mut run: impl FnMut(&mut Run<'_>, &mut [f64], &mut [f64]) -> End,
 ) -> SolveReport {
     let norm_b = norm(b);
-    let report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged };
+    let report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged, condition: None };
     if norm_b == 0.0 {
         x.fill(0.0);
         return report;

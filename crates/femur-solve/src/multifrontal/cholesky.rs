@@ -4,6 +4,7 @@
 //! it ([`crate::DirectSolver`]). Subtrees of the elimination tree run side by side, large fronts by tiles; which parts there are depends on the matrix alone and each
 //! is computed by one thread, so any number of threads gives the same bits.
 
+use super::columns::{WIDTH, below, products, subtract};
 use super::tree::{Supernode, Tree};
 use super::{FactorSize, Groups};
 use crate::real::Real;
@@ -379,13 +380,21 @@ crate::simd::wide! {
                 work.clear();
                 work.extend_from_slice(&x[node.first..node.end]);
                 work.resize(m, T::default());
-                for j in 0..ns {
-                    let column = &panel[j * m + j..(j + 1) * m];
-                    let v = work[j] / column[0];
-                    work[j] = v;
-                    for (w, l) in work[j + 1..].iter_mut().zip(&column[1..]) {
-                        *w -= v * *l;
+                let blocks = ns / WIDTH * WIDTH;
+                for j in (0..blocks).step_by(WIDTH) {
+                    let end = j + WIDTH;
+                    for k in j..end {
+                        let v = work[k] / panel[k * m + k];
+                        work[k] = v;
+                        subtract(&mut work[k + 1..end], [v], [&panel[k * m + k + 1..]]);
                     }
+                    let v = [work[j], work[j + 1], work[j + 2], work[j + 3]];
+                    subtract(&mut work[end..], v, below(panel, m, j, end));
+                }
+                for j in blocks..ns {
+                    let v = work[j] / panel[j * m + j];
+                    work[j] = v;
+                    subtract(&mut work[j + 1..], [v], [&panel[j * m + j + 1..]]);
                 }
                 x[node.first..node.end].copy_from_slice(&work[..ns]);
                 for (&r, w) in node.rows.iter().zip(&work[ns..]) {
@@ -403,22 +412,21 @@ crate::simd::wide! {
                 for &r in &node.rows {
                     work.push(x[r as usize]);
                 }
-                for j in (0..ns).rev() {
-                    let column = &panel[j * m + j..(j + 1) * m];
-                    let (mut lanes, mut sum) = ([T::default(); 8], T::default());
-                    let (known, own) = (work[j + 1..].chunks_exact(8), column[1..].chunks_exact(8));
-                    for (w, l) in known.remainder().iter().zip(own.remainder()) {
-                        sum += *w * *l;
-                    }
-                    for (w, l) in known.zip(own) {
-                        for k in 0..8 {
-                            lanes[k] += w[k] * l[k];
+                let blocks = ns / WIDTH * WIDTH;
+                for j in (blocks..ns).rev() {
+                    let sum = products(&work[j + 1..], [&panel[j * m + j + 1..]])[0];
+                    work[j] = (work[j] - sum) / panel[j * m + j];
+                }
+                for j in (0..blocks).step_by(WIDTH).rev() {
+                    let end = j + WIDTH;
+                    let sums = products(&work[end..], below(panel, m, j, end));
+                    for k in (0..WIDTH).rev() {
+                        let mut v = work[j + k] - sums[k];
+                        for i in k + 1..WIDTH {
+                            v -= work[j + i] * panel[(j + k) * m + j + i];
                         }
+                        work[j + k] = v / panel[(j + k) * m + j + k];
                     }
-                    for v in lanes {
-                        sum += v;
-                    }
-                    work[j] = (work[j] - sum) / column[0];
                 }
                 x[node.first..node.end].copy_from_slice(&work[..ns]);
             }

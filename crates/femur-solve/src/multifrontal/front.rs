@@ -1,6 +1,7 @@
 //! One dense front, and the factors that fronts leave behind.
 
 use super::FactorSize;
+use super::columns::{WIDTH, below, products, subtract};
 use super::tree::Supernode;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
@@ -55,12 +56,19 @@ crate::simd::wide! {
                 work.push(x[node.first + p as usize]);
             }
             work.resize(m, 0.0);
-            for j in 0..ns {
-                let v = work[j];
-                let column = &lower[j * m + j + 1..(j + 1) * m];
-                for (w, l) in work[j + 1..].iter_mut().zip(column) {
-                    *w -= v * l;
+            let blocks = ns / WIDTH * WIDTH;
+            for j in (0..blocks).step_by(WIDTH) {
+                let end = j + WIDTH;
+                for k in j..end {
+                    let v = work[k];
+                    subtract(&mut work[k + 1..end], [v], [&lower[k * m + k + 1..]]);
                 }
+                let v = [work[j], work[j + 1], work[j + 2], work[j + 3]];
+                subtract(&mut work[end..], v, below(lower, m, j, end));
+            }
+            for j in blocks..ns {
+                let v = work[j];
+                subtract(&mut work[j + 1..], [v], [&lower[j * m + j + 1..]]);
             }
             x[node.first..node.end].copy_from_slice(&work[..ns]);
             for (&r, w) in node.rows.iter().zip(&work[ns..]) {
@@ -77,30 +85,21 @@ crate::simd::wide! {
                 work.push(x[r as usize]);
             }
             let pivots = &mut x[node.first..node.end];
-            for j in (0..ns).rev() {
-                // A sum in eight lanes, so that it runs on vector registers; the order is fixed.
-                let (mut lanes, mut sum) = ([0.0; 8], 0.0);
-                let (known, own) = (work.chunks_exact(8), upper[j * nr..(j + 1) * nr].chunks_exact(8));
-                for (w, u) in known.remainder().iter().zip(own.remainder()) {
-                    sum += w * u;
+            let blocks = ns / WIDTH * WIDTH;
+            for j in (0..blocks).step_by(WIDTH) {
+                let sums = products(&work, below(upper, nr, j, 0));
+                for k in 0..WIDTH {
+                    pivots[j + k] -= sums[k];
                 }
-                for (w, u) in known.zip(own) {
-                    for k in 0..8 {
-                        lanes[k] += w[k] * u[k];
-                    }
-                }
-                for v in lanes {
-                    sum += v;
-                }
-                pivots[j] -= sum;
+            }
+            for j in blocks..ns {
+                pivots[j] -= products(&work, [&upper[j * nr..]])[0];
             }
             for j in (0..ns).rev() {
-                let column = &square[j * m..j * m + j + 1];
+                let column = &square[j * m..];
                 let v = pivots[j] / column[j];
                 pivots[j] = v;
-                for (p, l) in pivots[..j].iter_mut().zip(column) {
-                    *p -= v * l;
-                }
+                subtract(&mut pivots[..j], [v], [column]);
             }
         }
     }

@@ -6,12 +6,14 @@
 //! saddle point) by that of their Schur complement. Sequential, so that answers do not depend on the number of threads.
 
 mod cholesky;
+mod columns;
 mod front;
 mod geometric;
 mod tree;
 
-use crate::{CsrMatrix, LinearOperator, SolveError, SolveReport, StopReason};
+use crate::{CsrMatrix, LinearOperator, SolveError, SolveReport, StopReason, condition};
 use front::{Factors, factor_front};
+use std::sync::OnceLock;
 use tree::Tree;
 
 pub use cholesky::MultifrontalCholesky;
@@ -49,6 +51,8 @@ pub struct MultifrontalLu {
     scale: Vec<f64>,
     factors: Option<Factors>,
     matrix: Option<CsrMatrix>,
+    /// Estimated with the first answer.
+    condition: OnceLock<f64>,
 }
 
 /// What one factorisation is made of.
@@ -91,7 +95,7 @@ impl MultifrontalLu {
         let mut new = vec![0u32; a.nrows];
         tree.order.iter().enumerate().for_each(|(i, &u)| new[u as usize] = i as u32);
         let (row_ptr, col_idx) = (a.row_ptr.clone(), a.col_idx.clone());
-        Ok(MultifrontalLu { tree, row_ptr, col_idx, twin, new, scale: Vec::new(), factors: None, matrix: None })
+        Ok(MultifrontalLu { tree, row_ptr, col_idx, twin, new, scale: Vec::new(), factors: None, matrix: None, condition: OnceLock::new() })
     }
 
     /// Number of unknowns.
@@ -147,7 +151,7 @@ impl MultifrontalLu {
             }
         }
         self.factors = Some(factors);
-        self.matrix = Some(a.clone());
+        self.matrix = Some(a.without_zeros());
         Ok(())
     }
 
@@ -169,6 +173,12 @@ impl MultifrontalLu {
                 }
             }
         }
+    }
+
+    /// An estimate from below of the condition number of the first matrix that was factored, scaled to a unit diagonal, in the 1- or the
+    /// infinity-norm; `None` before its first answer.
+    pub fn known_condition(&self) -> Option<f64> {
+        self.condition.get().copied()
     }
 
     /// Solves `A x = b` in place by the factors alone.
@@ -204,7 +214,7 @@ impl MultifrontalLu {
         let rhs = b.to_vec();
         let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
         let scale = norm(&rhs);
-        let mut report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged };
+        let mut report = SolveReport { iterations: 0, residuals: Vec::new(), reason: StopReason::Converged, condition: None };
         if scale == 0.0 {
             b.fill(0.0);
             return Ok(report);
@@ -238,6 +248,11 @@ impl MultifrontalLu {
         if best.is_nan() || best > REFUSED {
             return Err(SolveError::Inaccurate { residual: best });
         }
+        if self.condition.get().is_none() {
+            let estimate = condition::from_answer(matrix, b, &rhs, false, &|v| self.apply_inverse(v))?;
+            self.condition.get_or_init(|| estimate);
+        }
+        report.condition = self.known_condition();
         Ok(report)
     }
 }

@@ -146,6 +146,8 @@ pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> 
             });
             match solved {
                 Ok((case, mesh, trajectory)) => {
+                    let name = format!("case {}/{} variant {variant}: ", base.split.name(), base.index);
+                    source::warn_of_rounding(context, &trajectory.log, &name);
                     if !per_variant {
                         geometry = Some(mesh);
                     }

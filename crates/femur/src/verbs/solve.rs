@@ -40,6 +40,7 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, solver: Option<&
     case.finish()?;
     let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
     let seconds = start.elapsed().as_secs_f64();
+    source::warn_of_rounding(context, &trajectory.log, "");
     finish(&case, &trajectory, output, seconds, context)
 }
 
