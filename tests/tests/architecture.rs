@@ -26,6 +26,7 @@ const WALLED: &[(&str, &str)] = &[
     ("nalgebra-sparse", "femur-solve"),
     ("feral-metis", "femur-solve"),
     ("hdf5-metno", "femur-dataset"),
+    ("mpi", "femur"),
     ("petgraph", "femur-mesh"),
     ("prost", "femur-learn"),
     ("spade", "femur-mesh"),

@@ -14,6 +14,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// The share of process `rank` (from 0) of `size`.
+    pub fn of_rank(rank: usize, size: usize) -> Self {
+        Shard { number: rank + 1, of: size }
+    }
+
     /// Whether the share holds piece of work `k`: shares take turns, so that each has some of every split.
     pub fn holds(self, k: usize) -> bool {
         k % self.of == self.number - 1

@@ -9,6 +9,7 @@ pub mod export;
 pub mod import;
 pub mod plot;
 pub mod problems;
+mod processes;
 pub mod report;
 pub mod source;
 pub mod templates;

@@ -111,7 +111,7 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     for assignment in set {
         case.set(assignment)?;
     }
-    generate::generate(&case, &data, generate::How { resume: data.exists(), ..Default::default() }, context)?;
+    generate::generate_alone(&case, &data, generate::How { resume: data.exists(), ..Default::default() }, context)?;
     laps.done("generate");
     train::train(&train::Options { data: data.clone(), output: run.clone(), resume: run.exists(), ..Default::default() }, context)?;
     laps.done("train");

@@ -2,10 +2,12 @@
 
 use crate::cli::CaseArgs;
 use crate::context::{Context, interrupted, message};
+use crate::processes::Processes;
 use crate::source;
 use crate::verbs::solve::UntilInterrupt;
 use anyhow::{Result, bail};
 use femur_dataset::{DatasetBuilder, DatasetSpec, Shard, TrajectoryId, TrajectoryMeta, WriteOptions};
+use femur_learn::Ranks as _;
 use femur_mesh::Mesh;
 use femur_sim::case::{Case, CaseFile, Per, Precision, Split};
 use femur_sim::rollout;
@@ -36,7 +38,18 @@ pub struct How {
 /// Samples, solves and writes; a case that fails is listed and skipped.
 pub fn run(args: &CaseArgs, output: &Path, how: How, context: &Context) -> Result<ExitCode> {
     let file = source::case_file(args)?;
-    let report = generate(&file, output, how, context)?;
+    let processes = Processes::join()?;
+    let report = match generate(&processes, &file, output, how, context) {
+        Err(error) if processes.size() > 1 && !interrupted() => {
+            context.warn(format!("process {}: {}", processes.rank() + 1, message(&error)));
+            processes.abort();
+            return Err(error);
+        }
+        report => report?,
+    };
+    if processes.rank() > 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
     if let (Some(shard), Some((there, total))) = (how.shard, report.open) {
         if context.json() {
             println!(
@@ -74,8 +87,12 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// The work of `femur generate`, also for `femur demo`.
-pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> Result<Report> {
+/// The work of `femur generate` by one process.
+pub(crate) fn generate_alone(file: &CaseFile, output: &Path, how: How, context: &Context) -> Result<Report> {
+    generate(&Processes::One, file, output, how, context)
+}
+
+fn generate(processes: &Processes, file: &CaseFile, output: &Path, how: How, context: &Context) -> Result<Report> {
     let start = Instant::now();
     let nominal = file.nominal()?;
     let physics = source::physics(&nominal)?;
@@ -96,7 +113,20 @@ pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> 
         fingerprint: fingerprint(file)?,
         femur_version: env!("CARGO_PKG_VERSION").into(),
     };
-    let builder = match how.shard {
+    let several = processes.size() > 1;
+    if several && how.shard.is_some() {
+        bail!(
+            "--shard {} under mpirun, which shares the cases out itself\n  hint: leave out --shard",
+            how.shard.map_or(String::new(), |s| s.to_string())
+        );
+    }
+    if several && processes.rank() == 0 && !how.resume && std::fs::read_dir(output).is_ok_and(|mut d| d.next().is_some()) {
+        bail!("{} is not empty\n  hint: go on with --resume, or name another directory", output.display());
+    }
+    processes.wait();
+    // Each process keeps a journal of its own.
+    let journal = if several { Some(Shard::of_rank(processes.rank(), processes.size())) } else { how.shard };
+    let builder = match journal {
         Some(shard) => DatasetBuilder::shard(output, spec, shard)?,
         None if how.resume => DatasetBuilder::resume(output, spec)?,
         None => DatasetBuilder::create(output, spec)?,
@@ -121,7 +151,9 @@ pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> 
         }
     }
     let left: usize = work.iter().map(|b| b.variants.len()).sum();
-    if left < total {
+    // All know what is left before the first of them changes it.
+    processes.wait();
+    if left < total && processes.rank() == 0 {
         context.say(format!("{} of {total} cases are there already", total - left));
     }
     let progress = context.progress("solving", total, total - left);
@@ -165,8 +197,22 @@ pub fn generate(file: &CaseFile, output: &Path, how: How, context: &Context) -> 
         Ok(())
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.jobs.unwrap_or(context.threads).max(1)).build()?;
-    pool.install(|| work.par_iter().with_max_len(1).try_for_each(solve_base))?;
-    let closed = if how.shard.is_some() { builder.finish_shard(&runs)? } else { Ok(builder.finish()?) };
+    let counter = processes.counter()?;
+    let take = |_| {
+        while let Some(base) = work.get(counter.next()) {
+            solve_base(base)?;
+        }
+        Ok(())
+    };
+    let made: Result<()> = pool.install(|| (0..pool.current_num_threads()).into_par_iter().with_max_len(1).try_for_each(take));
+    made?;
+    drop(counter);
+    processes.wait();
+    let seconds = start.elapsed().as_secs_f64();
+    if processes.rank() > 0 {
+        return Ok(Report { open: None, complete: 0, failed: 0, seconds });
+    }
+    let closed = if journal.is_some() { builder.finish_shard(&runs)? } else { Ok(builder.finish()?) };
     let seconds = start.elapsed().as_secs_f64();
     let manifest = match closed {
         Ok(manifest) => manifest,

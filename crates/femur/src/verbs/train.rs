@@ -1,11 +1,12 @@
 //! `femur train`: trains a surrogate on a dataset.
 
-use crate::context::{Context, duration, interrupted};
+use crate::context::{Context, duration, interrupted, message};
+use crate::processes::Processes;
 use crate::source;
 use crate::tensorboard::EventFile;
 use anyhow::{Context as _, Result};
 use femur_dataset::Dataset;
-use femur_learn::{IMPORTED, Plan, TrainEvent, TrainObserver, TrainSummary, imported_task};
+use femur_learn::{IMPORTED, LearnError, Plan, Ranks as _, TrainEvent, TrainObserver, TrainSummary, imported_task};
 use femur_sim::case::CaseFile;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ pub struct Options {
 /// Trains, and says where the model is.
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     let (summary, output) = (train(options, context)?, &options.output);
+    let Some(summary) = summary else { return Ok(ExitCode::SUCCESS) };
     if context.json() {
         println!(
             "{}",
@@ -71,19 +73,47 @@ pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The work of `femur train`, also for `femur demo`.
-pub fn train(options: &Options, context: &Context) -> Result<TrainSummary> {
+/// The work of `femur train`, also for `femur demo`; of several processes the first gives the summary.
+pub fn train(options: &Options, context: &Context) -> Result<Option<TrainSummary>> {
+    let processes = Processes::join()?;
+    let trained = train_by(&processes, options, context);
+    if let Err(error) = &trained
+        && processes.size() > 1
+        // These all processes see together, and the first may still be writing.
+        && !matches!(error.downcast_ref(), Some(LearnError::Interrupted | LearnError::Diverged { .. }))
+    {
+        context.warn(format!("process {}: {}", processes.rank() + 1, message(error)));
+        processes.abort();
+    }
+    Ok(Some(trained?).filter(|_| processes.rank() == 0))
+}
+
+fn train_by(processes: &Processes, options: &Options, context: &Context) -> Result<TrainSummary> {
     let (data, output) = (Dataset::open(&options.data)?, &options.output);
     let mut set = options.set.clone();
     set.extend(options.from.iter().map(|path| format!("training.from={:?}", path.display().to_string())));
     set.extend(options.time_limit.iter().map(|s| format!("training.time_limit={s:?}")));
     let plan = plan_of(&data, &set)?;
+    if processes.rank() > 0 {
+        return Ok(femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut Silent)?);
+    }
     let mut printer = Printer { context, last: None, board: None, run: options.tensorboard.then_some(output) };
-    let summary = femur_learn::train(&data, &plan, output, options.resume, &mut printer)?;
+    let summary = femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut printer)?;
     if summary.already_finished {
         context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
     }
     Ok(summary)
+}
+
+/// Leaves the showing to the first process.
+struct Silent;
+
+impl TrainObserver for Silent {
+    fn on_event(&mut self, _: &TrainEvent) {}
+
+    fn interrupted(&self) -> bool {
+        interrupted()
+    }
 }
 
 /// Shows the trainer's events on stderr.
