@@ -140,6 +140,9 @@ impl<E: Real> StepGrads<E> {
 
     /// `W_k += x^T g`.
     fn weight(&mut self, k: usize, x: &[E], g: &[E]) {
+        if x.is_empty() {
+            return;
+        }
         // The first sum is written where zeros would have to be written first.
         let base = if self.of[k].is_some() { Base::Sum } else { Base::Zero };
         let sum = self.of[k].get_or_insert_with(|| Room::new(self.w * self.w));
