@@ -37,12 +37,12 @@ impl LeastSquaresCommutator {
     /// # Errors
     /// Lengths differ, or the pattern is not symmetric.
     pub fn analyse(a: &CsrMatrix, parts: &SaddleParts<'_>, groups: &Groups<'_>) -> Result<Self, SolveError> {
-        let lengths = [("columns", a.ncols), ("components", parts.component.len()), ("masses", parts.mass.len()), ("groups", groups.of.len())];
+        let lengths =
+            [("columns", a.ncols), ("components", parts.component.len()), ("masses", parts.mass.len()), ("groups", groups.of.len())];
         if let Some(&(what, got)) = lengths.iter().find(|(_, got)| *got != a.nrows) {
             return Err(SolveError::Shape { what, expected: a.nrows, got });
         }
-        let numbers =
-            |part: Option<usize>| -> Vec<u32> { (0..a.nrows as u32).filter(|&i| parts.component[i as usize] == part).collect() };
+        let numbers = |part: Option<usize>| -> Vec<u32> { (0..a.nrows as u32).filter(|&i| parts.component[i as usize] == part).collect() };
         let count = parts.component.iter().flatten().max().map_or(0, |c| c + 1);
         let (pressure, components) = (numbers(None), (0..count).map(|c| numbers(Some(c))).collect::<Vec<_>>());
         let weight: Vec<f64> = parts.component.iter().zip(parts.mass).map(|(c, m)| if c.is_some() { 1.0 / m } else { 0.0 }).collect();
@@ -167,5 +167,111 @@ impl Members {
 
     fn get(&self) -> Groups<'_> {
         Groups { of: &self.of, points: self.points.as_ref().map(|(p, dim)| (&p[..], *dim)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KrylovOptions, gmres};
+
+    /// `[[F, B^T], [B, 0]]` of a staggered grid of `n` by `n` squares with one pressure each, held velocities left out, and one pressure
+    /// held; velocities are convected by `carrier`. The component of each unknown, and the matrix.
+    fn staggered(n: usize, carrier: f64) -> (Vec<Option<usize>>, CsrMatrix) {
+        let side = n * (n - 1);
+        let (u, v, p) =
+            (|i: usize, j: usize| j * (n - 1) + i - 1, |i: usize, j: usize| side + (j - 1) * n + i, |i, j| 2 * side + j * n + i - 1);
+        let mut t = Vec::new();
+        for j in 0..n {
+            for i in 1..n {
+                // The transpose of a face is a face of the other component.
+                for (own, of) in [(u(i, j), &u as &dyn Fn(usize, usize) -> usize), (v(j, i), &|i, j| v(j, i))] {
+                    t.push((own, own, 4.0));
+                    if i > 1 {
+                        t.extend([(own, of(i - 1, j), -1.0 - carrier), (of(i - 1, j), own, -1.0 + carrier)]);
+                    }
+                    if j > 0 {
+                        t.extend([(own, of(i, j - 1), -1.0), (of(i, j - 1), own, -1.0)]);
+                    }
+                }
+                for (face, before, after) in [(u(i, j), (i - 1, j), (i, j)), (v(j, i), (j, i - 1), (j, i))] {
+                    for ((i, j), sign) in [(before, 1.0), (after, -1.0)] {
+                        if (i, j) != (0, 0) {
+                            t.extend([(face, p(i, j), sign), (p(i, j), face, sign)]);
+                        }
+                    }
+                }
+            }
+        }
+        let component = (0..2 * side).map(|i| Some(usize::from(i >= side))).chain((1..n * n).map(|_| None)).collect();
+        (component, CsrMatrix::from_triplets(2 * side + n * n - 1, 2 * side + n * n - 1, &t))
+    }
+
+    fn made(component: &[Option<usize>], a: &CsrMatrix) -> Result<LeastSquaresCommutator, SolveError> {
+        let groups: Vec<u32> = (0..a.nrows as u32).collect();
+        let mut m = LeastSquaresCommutator::analyse(a, &SaddleParts { component, mass: &vec![1.0; a.nrows] }, &Groups::new(&groups))?;
+        m.factor(a)?;
+        Ok(m)
+    }
+
+    fn iterations(m: &LeastSquaresCommutator) -> usize {
+        let n = m.matrix().nrows;
+        let b: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
+        let mut x = vec![0.0; n];
+        let report = gmres(m.matrix(), m, &b, &mut x, &KrylovOptions { tolerance: 1e-10, max_iterations: 100 }, 100);
+        assert!(report.converged(), "{:?} {:?}", report.reason, report.residuals);
+        report.iterations
+    }
+
+    #[test]
+    fn iterations_hardly_grow_with_the_grid() {
+        for carrier in [0.0, 0.3] {
+            let counts = [10, 20, 40].map(|n| {
+                let (component, a) = staggered(n, carrier);
+                iterations(&made(&component, &a).unwrap())
+            });
+            println!("{carrier}: {counts:?}");
+            assert!(counts[2] <= 20 && counts[2] <= counts[0] + 10, "{carrier}: {counts:?}");
+        }
+    }
+
+    /// Where the velocities' part is the mass, the commutator vanishes: the preconditioner is the exact inverse but for its triangle.
+    #[test]
+    fn it_is_exact_for_a_momentum_that_commutes() {
+        let (component, mut a) = staggered(8, 0.0);
+        let velocities = component.iter().flatten().count();
+        for r in 0..velocities {
+            for k in a.row_ptr[r]..a.row_ptr[r + 1] {
+                let c = a.col_idx[k] as usize;
+                if c < velocities {
+                    a.values[k] = f64::from(u8::from(c == r));
+                }
+            }
+        }
+        assert!(iterations(&made(&component, &a).unwrap()) <= 2);
+    }
+
+    #[test]
+    fn what_is_no_saddle_point_is_an_error() {
+        let (component, mut a) = staggered(6, 0.0);
+        let groups: Vec<u32> = (0..a.nrows as u32).collect();
+        let short = SaddleParts { component: &component[1..], mass: &vec![1.0; a.nrows] };
+        assert!(matches!(LeastSquaresCommutator::analyse(&a, &short, &Groups::new(&groups)), Err(SolveError::Shape { .. })));
+        let whole = SaddleParts { component: &component, mass: &vec![1.0; a.nrows] };
+        let m = LeastSquaresCommutator::analyse(&a, &whole, &Groups::new(&groups)).unwrap();
+        assert!(m.memory() > 0);
+        let mut z = vec![0.0; a.nrows];
+        m.apply(&vec![1.0; a.nrows], &mut z);
+        assert!(z.iter().all(|z| z.is_nan()));
+        // A pressure that no velocity feels.
+        let last = a.nrows - 1;
+        for r in 0..=last {
+            for k in a.row_ptr[r]..a.row_ptr[r + 1] {
+                if r == last || a.col_idx[k] as usize == last {
+                    a.values[k] = 0.0;
+                }
+            }
+        }
+        assert!(matches!(made(&component, &a), Err(SolveError::Pivot { .. })));
     }
 }

@@ -34,7 +34,7 @@ const FULL: f64 = 1e-10;
 const STEP: f64 = 1e-4;
 /// Most iterations, and basis vectors until a new start.
 const MOST: usize = 600;
-const RESTART: usize = 100;
+const RESTART: usize = 200;
 
 /// What the unknowns of a system are.
 #[derive(Clone, Copy)]
@@ -56,7 +56,10 @@ pub(super) enum Linear {
         /// Groups in which every pressure has velocities beside it, until they are taken.
         safe: Option<NodeGroups>,
     },
-    Commutator { preconditioner: Box<LeastSquaresCommutator>, work: Work },
+    Commutator {
+        preconditioner: Box<LeastSquaresCommutator>,
+        work: Work,
+    },
 }
 
 /// What iterations have come to.
@@ -198,4 +201,3 @@ fn groups(layout: &Layout<'_>, safe: bool) -> NodeGroups {
     }
     NodeGroups::new(mesh, system.free.iter().map(|&u| group[u as usize] as usize))
 }
-
