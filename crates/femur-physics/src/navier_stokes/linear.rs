@@ -10,7 +10,7 @@ use femur_solve::{CsrMatrix, KrylovOptions, LeastSquaresCommutator, Multifrontal
 /// `[solver] kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Direct, unless its factor would take too much of the memory at hand.
+    /// Direct, unless its factor would take too much of the memory at hand in 3D.
     Auto,
     /// Multifrontal LU.
     Direct,
@@ -79,7 +79,8 @@ impl Linear {
         let (matrix, near) = (&layout.free.matrix, groups(layout, false));
         if kind != Kind::Commutator {
             let lu = Box::new(MultifrontalLu::analyse(matrix, &near.get())?);
-            let large = || memory_at_hand().is_some_and(|have| lu.memory() as f64 > SHARE * have);
+            // In 2D the basis takes most of what the factors save (measured: docs/src/topics/navier-stokes.md).
+            let large = || layout.mesh.dim == 3 && memory_at_hand().is_some_and(|have| lu.memory() as f64 > SHARE * have);
             if kind == Kind::Direct || !large() {
                 return Ok(Linear::Direct { lu, safe: Some(groups(layout, true)) });
             }
