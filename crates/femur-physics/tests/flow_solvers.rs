@@ -57,6 +57,9 @@ fn the_cavity_agrees_with_the_direct_solver() {
     for viscosity in [1.0, 0.01, 0.0025] {
         agree(&cavity(viscosity, "[1.0, 0.0]", &["left", "right", "bottom"]), "", &square(16));
     }
+    // Nothing that a small factor does not fit into.
+    let auto = by("auto", &cavity(1.0, "[1.0, 0.0]", &["left", "right", "bottom"]), "", &square(4));
+    assert_eq!(auto.log.notes["solver"], "direct, steady");
     let box_ = Arc::new(box_([1.0; 3], [4, 4, 4], Hex27).unwrap());
     agree(&cavity(0.01, "[1.0, 0.0, 0.0]", &["left", "right", "bottom", "back", "front"]), "", &box_);
 }

@@ -1,6 +1,7 @@
 //! Solving with the tangent: by a factorisation, or by an iteration whose preconditioner is a block of it at a time.
 
 use super::system::{PRESSURE, VELOCITY};
+use crate::error::UNCONVERGED;
 use crate::linear::{SHARE, memory_at_hand};
 use femur_fem::{FreeSystem, MixedSpace, NodeGroups};
 use femur_mesh::Mesh;
@@ -69,7 +70,7 @@ pub(super) struct Work {
     iterations: usize,
     /// Of one solve.
     most: usize,
-    /// Whether the last solve did not converge.
+    /// Whether the last factorisation or solve failed.
     failed: bool,
 }
 
@@ -118,7 +119,11 @@ impl Linear {
                 }
                 Ok(())
             }
-            Linear::Commutator { preconditioner, .. } => preconditioner.factor(a),
+            Linear::Commutator { preconditioner, work } => {
+                let done = preconditioner.factor(a);
+                work.failed = done.is_err();
+                done
+            }
         }
     }
 
@@ -162,13 +167,11 @@ impl Linear {
         }
     }
 
-    /// What to do where the last solve did not converge; else nothing.
-    pub(super) fn hint(&self) -> &'static str {
+    /// What to do where the iteration failed, on a line of its own; else nothing.
+    pub(super) fn hint(&self) -> String {
         match self {
-            Linear::Commutator { work, .. } if work.failed => {
-                "\n  hint: take [solver] kind = \"direct\", or shorter time steps, a finer mesh or a larger viscosity"
-            }
-            _ => "",
+            Linear::Commutator { work, .. } if work.failed => format!("\n  hint: {UNCONVERGED}"),
+            _ => String::new(),
         }
     }
 }
