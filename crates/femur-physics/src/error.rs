@@ -16,9 +16,7 @@ pub enum PhysicsError {
     #[error(transparent)]
     Mesh(#[from] MeshError),
     /// The linear algebra.
-    #[error(
-        "{0}\n  hint: look for cells without material, parts that are not held, stiff parts on soft ones, or inverted cells (femur info, femur plot)"
-    )]
+    #[error("{0}\n  hint: {hint}", hint = hint(.0))]
     Solve(#[from] SolveError),
     /// Supports leave the body free to move.
     #[error(
@@ -38,6 +36,18 @@ pub enum PhysicsError {
         /// Smallest Jacobian determinant.
         det: f64,
     },
+}
+
+/// What helps where an iteration for a flow did not converge.
+pub(crate) const UNCONVERGED: &str = "take [solver] kind = \"direct\", or shorter time steps, a finer mesh or a larger viscosity";
+
+fn hint(error: &SolveError) -> &'static str {
+    match error {
+        SolveError::Unconverged { .. } => UNCONVERGED,
+        _ => {
+            "look for cells without material, parts that are not held, stiff parts on soft ones, or inverted cells (femur info, femur plot)"
+        }
+    }
 }
 
 impl From<femur_fem::InvertedCell> for PhysicsError {

@@ -74,7 +74,7 @@ const DEAR: f64 = 6e5;
 /// Unknowns in 3D above which `auto` takes multigrid without asking what a factorisation would cost, where few solves follow.
 const LARGE: usize = 400_000;
 /// Part of the memory at hand that `auto` gives to a factorisation.
-const SHARE: f64 = 0.6;
+pub(crate) const SHARE: f64 = 0.6;
 /// Relative residual at which iterative solvers stop, and their most iterations.
 const ITERATION: KrylovOptions = KrylovOptions { tolerance: 1e-10, max_iterations: 20_000 };
 
@@ -235,7 +235,7 @@ fn iterate(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64]) -> Result<
 }
 
 /// Bytes that the system says a program can still have; `None` where it does not say.
-fn memory_at_hand() -> Option<f64> {
+pub(crate) fn memory_at_hand() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| 1024.0 * kb)

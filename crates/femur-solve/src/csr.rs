@@ -84,6 +84,39 @@ impl CsrMatrix {
         CsrMatrix { nrows: self.nrows, ncols: self.ncols, row_ptr, col_idx, values }
     }
 
+    /// The block of these rows and columns, both ascending, in their order; stored zeros stay.
+    #[must_use]
+    pub fn select(&self, rows: &[u32], columns: &[u32]) -> CsrMatrix {
+        let mut number = vec![None; self.ncols];
+        columns.iter().enumerate().for_each(|(j, &c)| number[c as usize] = Some(j as u32));
+        let mut block = CsrMatrix { nrows: rows.len(), ncols: columns.len(), row_ptr: vec![0], ..CsrMatrix::default() };
+        for &r in rows {
+            let (cols, values) = self.row(r as usize);
+            for (j, &v) in cols.iter().zip(values).filter_map(|(&c, v)| Some((number[c as usize]?, v))) {
+                block.col_idx.push(j);
+                block.values.push(v);
+            }
+            block.row_ptr.push(block.col_idx.len());
+        }
+        block
+    }
+
+    /// The product of a row with a vector `[ncols]`.
+    #[inline]
+    pub fn row_times(&self, r: usize, x: &[f64]) -> f64 {
+        let (cols, values) = self.row(r);
+        // Four sums side by side: one alone waits for each addition.
+        let mut sums = [0.0; 4];
+        let (c4, v4) = (cols.chunks_exact(4), values.chunks_exact(4));
+        let rest: f64 = c4.remainder().iter().zip(v4.remainder()).map(|(&c, v)| v * x[c as usize]).sum();
+        for (c, v) in c4.zip(v4) {
+            for k in 0..4 {
+                sums[k] += v[k] * x[c[k] as usize];
+            }
+        }
+        (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+    }
+
     /// The transpose.
     pub fn transpose(&self) -> CsrMatrix {
         let mut row_ptr = vec![0usize; self.ncols + 1];
@@ -137,19 +170,7 @@ impl LinearOperator for CsrMatrix {
 
     /// Each row is summed by one thread in a fixed order, so any number of threads gives the same bits.
     fn apply(&self, x: &[f64], y: &mut [f64]) {
-        let product = |r: usize| {
-            let (cols, values) = self.row(r);
-            // Four sums side by side: one alone waits for each addition.
-            let mut sums = [0.0; 4];
-            let (c4, v4) = (cols.chunks_exact(4), values.chunks_exact(4));
-            let rest: f64 = c4.remainder().iter().zip(v4.remainder()).map(|(&c, v)| v * x[c as usize]).sum();
-            for (c, v) in c4.zip(v4) {
-                for k in 0..4 {
-                    sums[k] += v[k] * x[c[k] as usize];
-                }
-            }
-            (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
-        };
+        let product = |r: usize| self.row_times(r, x);
         if self.nnz() < 200_000 {
             y.iter_mut().enumerate().for_each(|(r, y)| *y = product(r));
         } else {

@@ -4,6 +4,7 @@
 
 pub mod amg;
 pub mod bsr;
+pub mod commutator;
 mod condition;
 pub mod csr;
 pub mod dense;
@@ -21,6 +22,7 @@ mod simd;
 
 pub use amg::{Amg, AmgOptions, GroupedAmg};
 pub use bsr::BsrMatrix;
+pub use commutator::{LeastSquaresCommutator, SaddleParts};
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
 pub use eigen::{EigenOptions, EigenPairs, lowest_eigenpairs};

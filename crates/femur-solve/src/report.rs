@@ -1,5 +1,6 @@
 //! What a solver says of its work.
 
+use std::fmt;
 use thiserror::Error;
 
 /// Why an iteration ended.
@@ -15,6 +16,18 @@ pub enum StopReason {
     Stagnation,
     /// The first guess, or every step tried from an iterate, leads where the residual does not exist (an inverted cell).
     Inadmissible,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StopReason::Converged => "converged",
+            StopReason::IterationLimit => "the most iterations allowed",
+            StopReason::Breakdown => "breakdown",
+            StopReason::Stagnation => "stagnation",
+            StopReason::Inadmissible => "inadmissible",
+        })
+    }
 }
 
 /// The course of a solve.
@@ -71,6 +84,18 @@ pub enum SolveError {
     Inaccurate {
         /// Relative residual in the 2-norm.
         residual: f64,
+    },
+    /// An iteration ended before its stopping rule was met.
+    #[error("{method} ended after {iterations} iterations at a relative residual of {residual:.1e} ({reason})")]
+    Unconverged {
+        /// Name of the method.
+        method: &'static str,
+        /// Iterations made.
+        iterations: usize,
+        /// Relative residual in the 2-norm.
+        residual: f64,
+        /// Why it ended.
+        reason: StopReason,
     },
     /// A solve before a factorisation.
     #[error("solve before factor")]

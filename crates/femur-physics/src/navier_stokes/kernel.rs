@@ -138,6 +138,14 @@ impl Cells {
         weight.iter().sum()
     }
 
+    /// Adds to `[nv]` the diagonal of the mass matrix: the integrals of the velocities' squared shape functions.
+    pub(super) fn add_mass(&self, cell: usize, out: &mut [f64]) {
+        for q in 0..self.nq {
+            let values = &self.values[q * self.width..];
+            out.iter_mut().zip(values).for_each(|(o, v)| *o += self.weight[cell * self.nq + q] * v * v);
+        }
+    }
+
     /// Adds the integral of `force(x)` times each velocity's test function.
     pub(super) fn add_force(&self, cell: usize, force: impl Fn(&[f64], &mut [f64; 3]), out: &mut [f64]) {
         let mut f = [0.0; 3];

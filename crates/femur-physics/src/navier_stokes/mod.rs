@@ -4,6 +4,7 @@
 
 mod conditions;
 mod kernel;
+mod linear;
 mod model;
 mod output;
 mod steady;
@@ -41,10 +42,10 @@ impl Physics for NavierStokes {
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let model = Model::new(case, mesh)?;
         let recorder = Recorder::read(case, mesh, &model.conditions, model.density())?;
-        let system = System::new(mesh, model.fluids(), &model.conditions)?;
+        let system = System::new(mesh, model.fluids(), &model.conditions, model.options.kind)?;
         let mut log = SolverLog::default();
         let integrator = if case.time.is_some() { INTEGRATORS[model.options.integrator as usize] } else { "steady" };
-        log.notes.insert("solver".into(), format!("direct, {integrator}"));
+        log.notes.insert("solver".into(), format!("{}, {integrator}", system.linear.name()));
         let kinds: Vec<String> = mesh.blocks.iter().map(|b| format!("{} / {}", b.kind, b.kind.linear())).collect();
         log.notes.insert("element".into(), kinds.join(", "));
         if case.time.is_some() {

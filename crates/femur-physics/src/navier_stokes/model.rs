@@ -2,6 +2,7 @@
 
 use super::conditions::Conditions;
 use super::kernel::Fluid;
+use super::linear::Kind;
 use super::system::{PRESSURE, System, VELOCITY};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
@@ -24,9 +25,13 @@ pub(super) enum Integrator {
 /// Words for [`Integrator`].
 pub(super) const INTEGRATORS: [&str; 2] = ["semi-implicit", "implicit"];
 
+/// Words for [`Kind`].
+pub(super) const KINDS: [&str; 3] = ["auto", "direct", "lsc"];
+
 /// `[solver]`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
+    pub(super) kind: Kind,
     pub(super) integrator: Integrator,
     /// Solver steps in one step between output times.
     pub(super) substeps: usize,
@@ -238,6 +243,7 @@ fn vector(table: &femur_sim::case::Table, key: &str, dim: usize) -> Result<Vec<E
 
 fn read_options(case: &Case) -> Result<Options, PhysicsError> {
     let table = case.table("solver");
+    let kind = [Kind::Auto, Kind::Direct, Kind::Commutator][table.choice_or("kind", &KINDS, 0)?];
     let integrator = [Integrator::SemiImplicit, Integrator::Implicit][table.choice_or("integrator", &INTEGRATORS, 0)?];
     let substeps = table.usize_or("substeps", 1)?;
     if !(1..=100_000).contains(&substeps) {
@@ -252,5 +258,5 @@ fn read_options(case: &Case) -> Result<Options, PhysicsError> {
         let hint = "leave it out: flow is integrated by BDF2, see [solver] integrator";
         return Err(case.root().table("time")?.error("theta", "is not for this physics", hint).into());
     }
-    Ok(Options { integrator, substeps, newton: NewtonOptions { force_tolerance, max_iterations, ..NewtonOptions::default() } })
+    Ok(Options { kind, integrator, substeps, newton: NewtonOptions { force_tolerance, max_iterations, ..NewtonOptions::default() } })
 }

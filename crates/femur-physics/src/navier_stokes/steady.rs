@@ -1,5 +1,6 @@
 //! Steady flow: Stokes, then Picard, then Newton; where that fails, through larger viscosities.
 
+use super::linear::Accuracy;
 use super::model::Model;
 use super::output::Recorder;
 use super::system::{Implicit, System};
@@ -35,7 +36,7 @@ impl Steady {
             r.iter_mut().zip(force).for_each(|(r, f)| *r = f - *r);
             let mut step = self.system.restrict(r);
             self.system.factor(0.0, None, false).map_err(|e| e.to_string())?;
-            self.system.solve_free(&mut step).map_err(|e| e.to_string())?;
+            self.system.solve_free(&mut step, Accuracy::Full).map_err(|e| e.to_string())?;
             self.system.add_free(&step, x);
         }
         let size = self.system.free_size();
@@ -70,7 +71,7 @@ impl Steady {
                 for (k, factor) in DETOUR.into_iter().enumerate() {
                     done = self.flow(&mut x, factor, k == 0).map_err(|again| SimError::Solver {
                         time: 0.0,
-                        reason: format!("no steady flow found: {reason}; with {factor} times the viscosity: {again}. A flow that sheds vortices has none: use [time]"),
+                        reason: format!("no steady flow found: {reason}; with {factor} times the viscosity: {again}. A flow that sheds vortices has none: use [time]{}", self.system.linear.hint()),
                     })?;
                 }
                 done
@@ -78,7 +79,7 @@ impl Steady {
         };
         iterations = iterations.max(1);
         self.system.level(&mut x);
-        self.log.condition = self.system.condition();
+        self.system.linear.note(&mut self.log);
         (self.log.newton_iters, self.log.residual) = (vec![iterations], vec![residual]);
         Ok(x)
     }

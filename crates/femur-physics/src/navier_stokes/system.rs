@@ -1,11 +1,12 @@
-//! The discrete equations: Taylor-Hood space, boundary conditions, and a direct solver whose analysis is kept.
+//! The discrete equations: Taylor-Hood space, boundary conditions, and a linear solver whose analysis is kept.
 
 use super::conditions::Conditions;
 use super::kernel::{At, Cells, Fluid, Terms};
+use super::linear::{Accuracy, Kind, Layout, Linear};
 use crate::PhysicsError;
-use femur_fem::{FieldSpace, FreeSystem, MixedSpace, NodeGroups};
+use femur_fem::{FieldSpace, FreeSystem, MixedSpace};
 use femur_mesh::Mesh;
-use femur_solve::{CsrMatrix, Inadmissible, MultifrontalLu, NonlinearProblem, SolveError};
+use femur_solve::{CsrMatrix, Inadmissible, NonlinearProblem, SolveError};
 use std::sync::Arc;
 
 /// Field numbers of the mixed space.
@@ -23,14 +24,9 @@ pub(super) struct System {
     /// By global cell.
     fluids: Vec<Fluid>,
     frames: std::collections::BTreeMap<usize, [[f64; 3]; 3]>,
-    fixed: Vec<bool>,
-    /// For each node the one whose unknowns it shares.
-    same: Vec<u32>,
     free: FreeSystem,
     whole: CsrMatrix,
-    lu: MultifrontalLu,
-    /// Whether the order is the one in which every pressure has velocities beside it.
-    safe: bool,
+    pub(super) linear: Linear,
     /// Integrals of the pressure's shape functions `[size]` and the volume: for a mean pressure of zero.
     moments: Option<(Vec<f64>, f64)>,
 }
@@ -38,7 +34,7 @@ pub(super) struct System {
 impl System {
     /// Numbers the unknowns, analyses the pattern. In an enclosed flow one pressure is held while solving, and the mean is taken out
     /// afterwards.
-    pub(super) fn new(mesh: &Arc<Mesh>, fluids: Vec<Fluid>, conditions: &Conditions) -> Result<Self, PhysicsError> {
+    pub(super) fn new(mesh: &Arc<Mesh>, fluids: Vec<Fluid>, conditions: &Conditions, kind: Kind) -> Result<Self, PhysicsError> {
         let space = MixedSpace::new(mesh, &[FieldSpace { components: mesh.dim, order: 2 }, FieldSpace { components: 1, order: 1 }])?;
         let (mut cells, mut first, mut at) = (Vec::new(), Vec::new(), 0);
         for block in &mesh.blocks {
@@ -67,11 +63,11 @@ impl System {
             }
         }
         let free = FreeSystem::identified(&whole, &fixed, &shared);
-        let lu =
-            MultifrontalLu::analyse(&free.matrix, &grouped(mesh, &free, &groups(mesh, &space, &fixed, &conditions.same, false)).get())?;
+        let mass = free.restrict(&mass_diagonal(mesh, &space, &cells));
+        let linear = Linear::new(kind, &Layout { mesh, space: &space, fixed: &fixed, same: &conditions.same, free: &free, mass: &mass })?;
         let frames = conditions.frames.clone();
-        let (mesh, same) = (mesh.clone(), conditions.same.clone());
-        let mut system = System { mesh, space, cells, first, fluids, frames, fixed, same, free, whole, lu, safe: false, moments: None };
+        let mesh = mesh.clone();
+        let mut system = System { mesh, space, cells, first, fluids, frames, free, whole, linear, moments: None };
         if conditions.enclosed {
             system.moments = Some(system.pressure_moments());
         }
@@ -172,16 +168,7 @@ impl System {
         self.add_tangent(mass, carrier, newton, &mut whole);
         self.whole = whole;
         self.free.fill(&self.whole);
-        self.lu.factor(&self.free.matrix)?;
-        if !self.safe && self.lu.factor_size().is_some_and(|s| s.raised > 0) {
-            self.lu = {
-                let safe = groups(&self.mesh, &self.space, &self.fixed, &self.same, true);
-                MultifrontalLu::analyse(&self.free.matrix, &grouped(&self.mesh, &self.free, &safe).get())?
-            };
-            self.safe = true;
-            self.lu.factor(&self.free.matrix)?;
-        }
-        Ok(())
+        self.linear.factor(&self.free.matrix)
     }
 
     fn add_tangent(&self, mass: f64, carrier: Option<&[f64]>, newton: bool, whole: &mut CsrMatrix) {
@@ -252,18 +239,8 @@ impl System {
     }
 
     /// Solves with the factored tangent for the free unknowns, in place; returns the relative residual.
-    pub(super) fn solve_free(&self, rhs: &mut [f64]) -> Result<f64, SolveError> {
-        Ok(self.lu.solve(rhs)?.residual())
-    }
-
-    /// As [`System::solve_free`], to a relative residual.
-    pub(super) fn solve_free_to(&self, rhs: &mut [f64], tolerance: f64) -> Result<f64, SolveError> {
-        Ok(self.lu.solve_to(rhs, tolerance)?.residual())
-    }
-
-    /// Estimate of the condition number of the first tangent that was solved with.
-    pub(super) fn condition(&self) -> Option<f64> {
-        self.lu.known_condition()
+    pub(super) fn solve_free(&mut self, rhs: &mut [f64], accuracy: Accuracy) -> Result<f64, SolveError> {
+        self.linear.solve(rhs, accuracy)
     }
 
     /// Multiplies every viscosity.
@@ -279,38 +256,18 @@ impl System {
     }
 }
 
-/// Groups of unknowns for the ordering: those of a node, but a pressure whose node is held with the velocities of a midside node
-/// beside it. A pressure has no diagonal, so that it cannot be eliminated alone. By symmetry it may not even touch the velocities of
-/// its own node: where that did harm, `safe` puts every pressure to a midside node, at the price of some fill.
-fn groups(mesh: &Mesh, space: &MixedSpace, fixed: &[bool], same: &[u32], safe: bool) -> Vec<u32> {
-    let mut group = space.node_of().to_vec();
-    let free = |n: u32| space.dof(VELOCITY, n as usize).is_some_and(|u| (0..mesh.dim).all(|d| !fixed[u + d]));
-    // Of periodic nodes only the one whose unknowns the others share is in the system.
-    let one = |n: u32| same[n as usize];
-    let mut taken = vec![false; mesh.num_nodes()];
-    let mut done: Vec<bool> = (0..mesh.num_nodes() as u32).map(|n| !safe && free(n)).collect();
-    // First midside nodes on edges of the vertex that no other pressure has; then any of the cell's; then shared ones.
-    for pass in 0..3 {
-        for (_, kind, nodes) in mesh.cells() {
-            for (a, v) in nodes[..kind.num_vertices()].iter().map(|&v| one(v)).enumerate() {
-                if done[v as usize] {
-                    continue;
-                }
-                let beside = |m: usize| kind.edges().iter().any(|e| e.contains(&a) && e.contains(&m));
-                let found = (kind.num_vertices()..nodes.len())
-                    .find(|&m| free(nodes[m]) && (pass == 2 || !taken[one(nodes[m]) as usize]) && (pass > 0 || beside(m)));
-                let (Some(m), Some(p)) = (found, space.dof(PRESSURE, v as usize)) else { continue };
-                group[p] = one(nodes[m]);
-                (taken[one(nodes[m]) as usize], done[v as usize]) = (true, true);
-            }
+/// Diagonal of the velocities' mass matrix `[size]`, per density; 0 for pressures.
+fn mass_diagonal(mesh: &Mesh, space: &MixedSpace, cells: &[Cells]) -> Vec<f64> {
+    let mut mass = vec![0.0; space.size()];
+    for (b, block) in mesh.blocks.iter().enumerate() {
+        for c in 0..block.num_cells() {
+            let mut local = vec![0.0; cells[b].nv];
+            cells[b].add_mass(c, &mut local);
+            let velocities = &space.cell_dofs(b, c)[space.local(block.kind, VELOCITY)];
+            velocities.iter().enumerate().for_each(|(i, &u)| mass[u as usize] += local[i / mesh.dim]);
         }
     }
-    group
-}
-
-/// The free unknowns by the node of each unknown.
-fn grouped(mesh: &Mesh, free: &FreeSystem, node: &[u32]) -> NodeGroups {
-    NodeGroups::new(mesh, free.free.iter().map(|&u| node[u as usize] as usize))
+    mass
 }
 
 /// One nonlinear solve: unknowns are the free ones as a step from `base`.
@@ -359,7 +316,7 @@ impl NonlinearProblem for Implicit<'_> {
     fn solve_tangent(&mut self, step: &[f64], rhs: &mut [f64]) -> Result<(), SolveError> {
         let x = self.at(step);
         self.system.factor(self.mass, Some(&x), !self.picard)?;
-        self.system.solve_free(rhs).map(|_| ())
+        self.system.solve_free(rhs, Accuracy::Step).map(|_| ())
     }
 
     fn force_scale(&self) -> f64 {

@@ -1,5 +1,6 @@
 //! Flow in time, of second order: the backward differentiation formula BDF2, the convection extrapolated (semi-implicit) or implicit.
 
+use super::linear::Accuracy;
 use super::model::{Integrator, Model};
 use super::output::Recorder;
 use super::system::{Implicit, PRESSURE, System};
@@ -76,8 +77,10 @@ impl Transient {
                 let mut problem =
                     Implicit { system: &mut self.system, base, mass, history: history.clone(), force: &force, picard: false, scale: 0.0 };
                 let mut step = vec![0.0; size];
-                let report = newton(&mut problem, &mut step, &self.model.options.newton)
-                    .map_err(|e| SimError::Solver { time: t, reason: format!("{e}; try more [solver] substeps") })?;
+                let report = newton(&mut problem, &mut step, &self.model.options.newton).map_err(|e| SimError::Solver {
+                    time: t,
+                    reason: format!("{e}; try more [solver] substeps{}", problem.system.linear.hint()),
+                })?;
                 (problem.at(&step), (report.iterations as i32, report.residual()))
             }
         };
@@ -131,9 +134,13 @@ impl Transient {
         if !step.iter().all(|v| v.abs() < HUGE) {
             return Err(self.unstable(t));
         }
-        let residual = self.system.solve_free_to(&mut step, INCREMENT).map_err(|e| SimError::Solver { time: t, reason: e.to_string() })?;
+        let residual = self.system.solve_free(&mut step, Accuracy::To(INCREMENT)).map_err(|e| self.failed(t, &e))?;
         self.system.add_free(&step, &mut x);
         Ok((x, (1, residual)))
+    }
+
+    fn failed(&self, time: f64, error: &SolveError) -> SimError {
+        SimError::Solver { time, reason: format!("{error}{}", self.system.linear.hint()) }
     }
 
     fn unstable(&self, time: f64) -> SimError {
@@ -155,7 +162,7 @@ fn project(system: &mut System, dt: f64, x: &mut [f64]) -> Result<(), SolveError
     }
     let mut rhs = system.restrict(system.residual(x, &[], false).into_iter().map(|r| -r).collect());
     system.factor(100.0 / dt, None, false)?;
-    system.solve_free(&mut rhs)?;
+    system.solve_free(&mut rhs, Accuracy::Full)?;
     system.add_free(&rhs, x);
     for n in 0..system.mesh.num_nodes() {
         if let Some(p) = system.space.dof(PRESSURE, n) {
@@ -184,7 +191,7 @@ impl Simulator for Transient {
         }
         self.log.newton_iters.push(iterations);
         self.log.residual.push(worst);
-        self.log.condition = self.system.condition();
+        self.system.linear.note(&mut self.log);
         Ok(self.model.state(&self.system, t1, &self.x))
     }
 

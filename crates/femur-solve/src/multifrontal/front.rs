@@ -25,8 +25,10 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    pub(super) fn clear(&mut self) {
+    /// Empties both, with room for as many numbers.
+    pub(super) fn clear(&mut self, nonzeros: usize) {
         self.values.clear();
+        self.values.reserve_exact(nonzeros);
         self.pivots.clear();
         (self.largest, self.raised) = (0, 0);
     }

@@ -108,11 +108,42 @@ impl MultifrontalLu {
         self.factors.as_ref().map(Factors::size)
     }
 
+    /// Numbers that both factors will keep.
+    fn nonzeros(&self) -> usize {
+        self.tree.supernodes.iter().map(|s| s.columns() * (s.columns() + 2 * s.rows.len())).sum()
+    }
+
+    /// Bytes that a factorisation takes: both factors, and the largest set of fronts at a time.
+    pub fn memory(&self) -> usize {
+        let mut waiting = vec![0usize; self.tree.supernodes.len()];
+        let (mut held, mut peak) = (0, 0);
+        for (s, node) in self.tree.supernodes.iter().enumerate() {
+            let (front, rest) = ((node.columns() + node.rows.len()).pow(2), node.rows.len().pow(2));
+            peak = peak.max(held + front).max(held - waiting[s] + front + rest);
+            held = held - waiting[s] + rest;
+            if node.parent != s {
+                waiting[node.parent] += rest;
+            }
+        }
+        size_of::<f64>() * (self.nonzeros() + peak)
+    }
+
     /// Factors a matrix of the analysed pattern.
     ///
     /// # Errors
     /// Another pattern, or a value that is not finite.
     pub fn factor(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
+        self.factor_alone(a)?;
+        self.matrix = Some(a.without_zeros());
+        Ok(())
+    }
+
+    /// As [`MultifrontalLu::factor`] for [`MultifrontalLu::apply_inverse`] alone: without the copy of the matrix that refinement needs.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn factor_alone(&mut self, a: &CsrMatrix) -> Result<(), SolveError> {
+        self.matrix = None;
         if a.row_ptr != self.row_ptr || a.col_idx != self.col_idx {
             return Err(SolveError::Pattern);
         }
@@ -122,7 +153,7 @@ impl MultifrontalLu {
         let mut blocks: Vec<Option<Vec<f64>>> = vec![None; self.tree.supernodes.len()];
         let mut children: Vec<Vec<usize>> = vec![Vec::new(); self.tree.supernodes.len()];
         let mut factors = self.factors.take().unwrap_or_default();
-        factors.clear();
+        factors.clear(self.nonzeros());
         for (s, node) in self.tree.supernodes.iter().enumerate() {
             let (ns, m) = (node.end - node.first, node.end - node.first + node.rows.len());
             (node.first..node.end).enumerate().for_each(|(i, u)| local[u] = i as u32);
@@ -151,7 +182,6 @@ impl MultifrontalLu {
             }
         }
         self.factors = Some(factors);
-        self.matrix = Some(a.without_zeros());
         Ok(())
     }
 

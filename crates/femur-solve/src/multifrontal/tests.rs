@@ -38,7 +38,10 @@ fn saddle_points_are_solved_to_rounding() {
     for n in [1, 2, 3, 8, 25] {
         let (a, group) = saddle(n, n as u64);
         let mut lu = MultifrontalLu::analyse(&a, &Groups::new(&group)).unwrap();
+        let told = lu.memory();
         lu.factor(&a).unwrap();
+        let (kept, front) = lu.factor_size().map(|s| (8 * s.nonzeros, 8 * s.largest_front.pow(2))).unwrap();
+        assert!(told >= kept + front && told <= 3 * (kept + front), "{n}: {told} {kept} {front}");
         let exact: Vec<f64> = (0..a.nrows).map(|i| (i as f64 * 0.7).sin() + 1.0).collect();
         let mut b = vec![0.0; a.nrows];
         a.apply(&exact, &mut b);
