@@ -194,9 +194,11 @@ impl<'e> Store<'e> {
             let held = if store.is_whole() { Held::Whole(Arc::new(example)) } else { shrink(&body) };
             store.kept.push(Kept { held, nodes, first, steps });
         }
-        // One more waits in the hands of each reader. More than two updates ahead would be of no use.
+        // One more waits in the hands of each reader. To be more than two updates ahead would be of no use.
         let fit = usize::try_from(cache / 4 / largest / READERS as u64).unwrap_or(usize::MAX);
-        store.depth = fit.saturating_sub(1).min(plan.training.batch + 4);
+        let fewest = store.kept.iter().map(|k| k.nodes).min().unwrap_or(1).max(1);
+        let graphs = plan.training.batch_nodes.map_or(plan.training.batch, |most| most / fewest + 1);
+        store.depth = fit.saturating_sub(1).min(graphs + 4);
         Ok((store, measure))
     }
 
@@ -296,7 +298,7 @@ impl<'s, 'e: 's> Feed<'s, 'e> {
         own(draws, self.share).collect()
     }
 
-    /// The samples at these places, which follow those that were taken before.
+    /// The samples at these places, which follow those that were taken before: whoever reads knows the places beforehand.
     pub(crate) fn take(&mut self, places: &[usize]) -> Result<Vec<Drawn>, LearnError> {
         let Some(stream) = &mut self.stream else { return places.iter().map(|&place| self.store.sample(place)).collect() };
         let start = Instant::now();

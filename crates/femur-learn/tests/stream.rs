@@ -6,6 +6,7 @@ use femur_learn::{
 };
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location};
+use femur_sim::case::CaseFile;
 use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -256,6 +257,25 @@ fn time_spent_waiting_for_data_is_told() {
     // 120 reads of 3 ms by two threads.
     let (waited, seconds) = (run["data_wait_s"].as_f64().unwrap(), run["seconds"].as_f64().unwrap());
     assert!(waited > 0.03 && waited < seconds, "{waited} of {seconds}");
+}
+
+#[test]
+fn the_cache_is_a_number_of_bytes_or_text_with_a_unit() {
+    let cache = |value: &str| {
+        let file = CaseFile::parse(&format!("[training]\ncache = {value}\n"), "case.toml").unwrap();
+        Plan::of_tables(&file.root(), 0, plan(false, 1).task).map(|p| p.training.cache).map_err(|e| e.to_string())
+    };
+    for (value, bytes) in [("4096", 4096), ("2.5e9", 2_500_000_000), ("\"4 GB\"", 4_000_000_000), ("\"1.5KiB\"", 1536), ("\"77\"", 77)] {
+        let unit_less = value == "\"77\"";
+        match cache(value) {
+            Ok(read) => assert!(read == Some(bytes) && !unit_less, "{value}: {read:?}"),
+            Err(e) => assert!(unit_less && e.contains("training.cache") && e.contains("hint") && e.contains("GiB"), "{e}"),
+        }
+    }
+    for wrong in ["0", "-1", "\"much\"", "\"-2 GB\"", "\"4 gb\"", "true"] {
+        let said = cache(wrong).unwrap_err();
+        assert!(said.contains("case.toml") && said.contains("training.cache") && said.contains("hint"), "{wrong}: {said}");
+    }
 }
 
 fn write_dataset(dir: &Path) -> Dataset {
