@@ -311,7 +311,7 @@ fn bytes(t: &Table, key: &str) -> Result<Option<u64>, LearnError> {
         _ => {
             let units = UNITS.map(|u| u.0).join(", ");
             let what = format!("`{text}` is no amount of memory");
-            Err(t.error(key, what, &format!("\"4 GB\", or a number of bytes; units are {units}")).into())
+            Err(t.error(key, what, format!("\"4 GB\", or a number of bytes; units are {units}")).into())
         }
     }
 }

@@ -52,12 +52,12 @@ impl Body {
         let known: usize = setup.inputs.iter().map(|i| 8 * i.values.len()).sum();
         let held: usize = setup.prescribed.iter().map(|p| 8 * p.values.len() + p.mask.len()).sum();
         let nodes = 8 * mesh.points.len() + 4 * setup.node_type.len() + 8 * self.node_weight.len();
-        let start = setup.initial.iter().map(|s| &s.fields).chain(&setup.initial_responses).map(fields_bytes).sum::<usize>();
+        let start = setup.initial.iter().map(|s| &s.fields).chain(&setup.initial_responses).map(|f| fields_bytes(f)).sum::<usize>();
         (cells + 4 * setup.material_id.len() + known + held + nodes + start + self.graph.bytes()) as u64
     }
 }
 
-fn fields_bytes(fields: &Vec<Field>) -> usize {
+fn fields_bytes(fields: &[Field]) -> usize {
     fields.iter().map(|f| 8 * f.values.len()).sum()
 }
 
@@ -98,7 +98,7 @@ impl Example {
     /// Memory that the state and responses of one output time take.
     pub(crate) fn step_bytes(&self) -> u64 {
         let states = self.states.first().map_or(0, |s| fields_bytes(&s.fields));
-        let responses: usize = self.unit_responses.iter().filter_map(|r| r.steps.first()).map(fields_bytes).sum();
+        let responses: usize = self.unit_responses.iter().filter_map(|r| r.steps.first()).map(|f| fields_bytes(f)).sum();
         (states + responses) as u64
     }
 
