@@ -1,9 +1,13 @@
 //! Reading a dataset.
 
+use crate::DatasetError;
 use crate::manifest::{Entry, Manifest};
-use crate::{DatasetError, read_trajectory};
-use femur_sim::Trajectory;
+use crate::trajectory::{Frames, read_setup, read_steps, read_trajectory};
+use femur_sim::{Setup, Trajectory};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// An open dataset, or directory of predictions.
 #[derive(Debug, Clone)]
@@ -11,6 +15,16 @@ pub struct Dataset {
     dir: PathBuf,
     manifest: Manifest,
     case_text: String,
+    /// Each file as it was when it was first read.
+    seen: Arc<Mutex<BTreeMap<PathBuf, Stamp>>>,
+}
+
+/// Length and time of the last change of a file; nothing where there is none.
+type Stamp = Option<(u64, SystemTime)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let m = std::fs::metadata(path).ok()?;
+    Some((m.len(), m.modified().ok()?))
 }
 
 impl Dataset {
@@ -43,7 +57,7 @@ impl Dataset {
         }
         let case = dir.join("case.toml");
         let case_text = std::fs::read_to_string(&case).unwrap_or_default();
-        Ok(Dataset { dir: dir.into(), manifest, case_text })
+        Ok(Dataset { dir: dir.into(), manifest, case_text, seen: Arc::default() })
     }
 
     /// Its directory.
@@ -63,7 +77,37 @@ impl Dataset {
 
     /// Reads a trajectory.
     pub fn read(&self, entry: &Entry) -> Result<Trajectory, DatasetError> {
-        Ok(read_trajectory(&self.dir.join(&entry.file))?.0)
+        self.unchanged(entry, |path| Ok(read_trajectory(path)?.0))
+    }
+
+    /// Reads what is known of a trajectory before it is solved.
+    pub fn read_setup(&self, entry: &Entry) -> Result<Setup, DatasetError> {
+        self.unchanged(entry, read_setup)
+    }
+
+    /// Reads the states and unit responses of a trajectory at these output times alone.
+    pub fn read_steps(&self, entry: &Entry, steps: &[usize]) -> Result<Frames, DatasetError> {
+        self.unchanged(entry, |path| read_steps(path, steps))
+    }
+
+    /// Reads from a file that must be the one that was read before: parts of two files are no trajectory.
+    fn unchanged<T>(&self, entry: &Entry, read: impl FnOnce(&Path) -> Result<T, DatasetError>) -> Result<T, DatasetError> {
+        let path = self.dir.join(&entry.file);
+        let first = *self.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(path.clone()).or_insert_with(|| stamp(&path));
+        let result = read(&path);
+        let now = stamp(&path);
+        if now == first {
+            return result;
+        }
+        let what = match (first, now) {
+            (_, None) => "was removed while it was in use".into(),
+            (Some((before, _)), Some((after, _))) if before != after => {
+                format!("was changed while it was in use: from {before} to {after} bytes")
+            }
+            _ => "was changed while it was in use".into(),
+        };
+        let hint = "put the file back, or make it again (femur generate --resume); then go on with --resume".into();
+        Err(DatasetError::Refused { path, what, hint })
     }
 
     /// Reads the truth of a prediction, which must be the file that was predicted from.

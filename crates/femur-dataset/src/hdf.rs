@@ -112,6 +112,32 @@ impl<'a> Node<'a> {
 
     /// Reads a whole array with its shape.
     pub(crate) fn read<T: H5Type>(&self, name: &str) -> Result<(Vec<usize>, Vec<T>), DatasetError> {
+        let dataset = self.array::<T>(name)?;
+        Ok((dataset.shape(), dataset.read_raw().map_err(fail(self.path, name))?))
+    }
+
+    /// Reads these steps alone of a series `[steps, n, c]`, in their order, with the shape of the whole.
+    pub(crate) fn read_steps<T: H5Type>(&self, name: &str, steps: &[usize]) -> Result<(Vec<usize>, Vec<T>), DatasetError> {
+        let dataset = self.array::<T>(name)?;
+        let shape = dataset.shape();
+        if shape.len() != 3 || steps.iter().any(|&step| step >= shape[0]) {
+            return Err(DatasetError::content(self.path, format!("{name} has shape {shape:?}, which lacks a step of {steps:?}")));
+        }
+        let mut values = Vec::with_capacity(steps.len() * shape[1] * shape[2]);
+        for &step in steps {
+            values.extend(dataset.read_slice_2d::<T, _>((step, .., ..)).map_err(fail(self.path, name))?);
+        }
+        Ok((shape, values))
+    }
+
+    /// Number of rows of an array.
+    pub(crate) fn rows(&self, name: &str) -> Result<usize, DatasetError> {
+        let dataset = self.group.dataset(name).map_err(fail(self.path, name))?;
+        Ok(dataset.shape().first().copied().unwrap_or(0))
+    }
+
+    /// An array of a size that can be.
+    fn array<T: H5Type>(&self, name: &str) -> Result<hdf5::Dataset, DatasetError> {
         let dataset = self.group.dataset(name).map_err(fail(self.path, name))?;
         // A damaged header may claim any size: what is stored bounds what is read.
         let bytes = dataset.size().saturating_mul(std::mem::size_of::<T>());
@@ -119,7 +145,7 @@ impl<'a> Node<'a> {
         if bytes as u64 > file.saturating_mul(1000) {
             return Err(DatasetError::content(self.path, format!("{name} claims {bytes} bytes in a file of {file}")));
         }
-        Ok((dataset.shape(), dataset.read_raw().map_err(fail(self.path, name))?))
+        Ok(dataset)
     }
 
     pub(crate) fn attribute(&self, name: &str, value: &str) -> Result<(), DatasetError> {

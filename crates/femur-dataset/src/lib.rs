@@ -20,7 +20,7 @@ pub use manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, Truth};
 pub use predictions::PredictionWriter;
 pub use shard::Shard;
 pub use stats::{ComponentStats, Stats};
-pub use trajectory::{TrajectoryMeta, WriteOptions, data_sha256, read_trajectory, write_trajectory};
+pub use trajectory::{Frames, TrajectoryMeta, WriteOptions, data_sha256, read_setup, read_steps, read_trajectory, write_trajectory};
 pub use verify::{Finding, verify};
 
 pub(crate) use trajectory::hex as trajectory_hex;

@@ -139,6 +139,13 @@ impl StaticGraph {
         StaticGraph { parts, ..self }
     }
 
+    /// Memory that its arrays take.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |a: &Adjacency| 4 * (a.senders.len() + a.receivers.len()) + 8 * a.start.len();
+        let parts: usize = self.parts.iter().map(|p| 4 * (p.nodes.len() + p.edges.len()) + of(&p.graph)).sum();
+        4 * (self.edges.len() + self.nodes.len()) + of(&self.graph) + parts
+    }
+
     /// What is computed at a time: each part, or the whole.
     pub(crate) fn pieces(&self) -> Vec<Option<&Part>> {
         if self.parts.is_empty() { vec![None] } else { self.parts.iter().map(Some).collect() }

@@ -34,8 +34,8 @@ impl Surrogate {
         let time = trajectory.setup.times.get(step).copied();
         let example = Example::new("the trajectory".into(), &self.header.plan, trajectory)?;
         let fed = example.fed(self.task(), step)?;
-        let dynamic = Dynamic::new(self.task(), &example.truth.setup, &example.graph, step, &fed)?;
-        let input = self.input(&example.graph, None, &dynamic);
+        let dynamic = Dynamic::new(self.task(), &example.body.setup, &example.body.graph, step, &fed)?;
+        let input = self.input(&example.body.graph, None, &dynamic);
         let output = self.run(&self.vars, &input, &mut Recorder::inference());
         let matrix =
             |name: &str, m: &Var<f32>| -> Array { (name.into(), Dtype::F32, vec![m.rows(), m.columns()], model_file::bytes(m.values())) };

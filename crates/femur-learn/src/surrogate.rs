@@ -10,10 +10,11 @@ use crate::models::{self, GraphInput, Model, Widths};
 use crate::normalise::Normaliser;
 use crate::params::{Params, Vars};
 use crate::parts::Part;
+use crate::sample::Example;
 use crate::tape::{Recorder, Var};
 use femur_dataset::Dataset;
 use femur_mesh::{Field, Location};
-use femur_sim::{LearningTask, Setup, SimError, Simulator, State, Trajectory, UnitResponse, Update};
+use femur_sim::{LearningTask, Setup, SimError, Simulator, State, UnitResponse, Update};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -384,13 +385,13 @@ impl Surrogate {
     }
 
     /// Mean squared error of a whole rollout in units of the fields' spread, weighted as the loss; over nodes outside singular discs.
-    pub(crate) fn rollout_error(&self, vars: &Vars<f32>, truth: &Trajectory, graph: &StaticGraph) -> Result<f64, LearnError> {
-        let regular = truth.setup.regular_nodes();
+    pub(crate) fn rollout_error(&self, vars: &Vars<f32>, truth: &Example) -> Result<f64, LearnError> {
+        let (setup, graph) = (&truth.body.setup, &truth.body.graph);
+        let regular = setup.regular_nodes();
         let (mut sum, mut weight) = (0.0, 0.0);
-        let first = usize::from(!truth.setup.is_steady());
-        let mut fed = self.start(&truth.setup)?;
-        for (step, exact) in truth.states.iter().enumerate().skip(first) {
-            let (next, channels) = self.step(vars, &truth.setup, graph, step, &fed)?;
+        let mut fed = self.start(setup)?;
+        for (step, exact) in truth.states.iter().enumerate().skip(truth.body.first()) {
+            let (next, channels) = self.step(vars, setup, graph, step, &fed)?;
             fed = channels;
             for (j, t) in self.task().targets.iter().enumerate() {
                 let Some(exact) = exact.field(&t.field) else { continue };

@@ -2,42 +2,21 @@
 
 use crate::checkpoint::{Progress, State, last_checkpoint, write_checkpoint};
 use crate::config::{Plan, TrainingConfig};
+use crate::feed::{Feed, Store, TrajectorySource, read_all, usual_cache};
 use crate::model_file;
 use crate::optimise::{self, Step};
-use crate::params::{Params, Vars, unit};
+use crate::params::{Params, Vars};
 use crate::ranks::{Alone, Ranks};
-use crate::sample::{Example, Sample, measure};
+use crate::sample::{Body, Example, Sample};
 use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
 use crate::{LearnError, kernels, models, pool};
-use femur_dataset::Dataset;
-use femur_sim::Trajectory;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Scope;
 use std::time::Instant;
-
-/// Where trajectories come from.
-pub trait TrajectorySource {
-    /// All trajectories of a split, in order.
-    fn trajectories(&self, split: &str) -> Result<Vec<Trajectory>, LearnError>;
-    /// Hash of the training data.
-    fn data_sha256(&self) -> String;
-}
-
-impl TrajectorySource for Dataset {
-    fn trajectories(&self, split: &str) -> Result<Vec<Trajectory>, LearnError> {
-        self.entries(split).iter().map(|e| Ok(self.read(e)?)).collect()
-    }
-
-    fn data_sha256(&self) -> String {
-        self.manifest().data_hash("train")
-    }
-}
 
 /// What happens during a training.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +46,8 @@ pub enum TrainEvent {
         steps_per_s: f64,
         /// Estimate of the time left.
         seconds_left: f64,
+        /// Seconds that the updates of this call waited for their data.
+        data_wait_s: f64,
     },
     /// The validation split was rolled out.
     Validated {
@@ -140,6 +121,19 @@ pub fn train_over(
     resume: bool,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSummary, LearnError> {
+    std::thread::scope(|scope| train_within(scope, ranks, data, plan, out, resume, observer))
+}
+
+/// The same, with readers that end with the scope.
+fn train_within<'s, 'e: 's>(
+    scope: &'s Scope<'s, 'e>,
+    ranks: &dyn Ranks,
+    data: &'e dyn TrajectorySource,
+    plan: &Plan,
+    out: &Path,
+    resume: bool,
+    observer: &mut dyn TrainObserver,
+) -> Result<TrainSummary, LearnError> {
     let start = Instant::now();
     let first_rank = ranks.rank() == 0;
     let occupied = std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some());
@@ -162,14 +156,14 @@ pub fn train_over(
         // What is read from the data must mean the same to the weights.
         plan.task.distance_scale = old.plan.task.distance_scale;
     }
-    let plan = &plan;
+    let plan = &Arc::new(plan);
     let checkpoints = out.join("checkpoints");
     std::fs::create_dir_all(&checkpoints).map_err(LearnError::io(&checkpoints, "make"))?;
     let data_sha256 = data.data_sha256();
     let mut state = match if resume { last_checkpoint(&checkpoints)? } else { None } {
         Some(state) => {
             let same = Plan { training: plan.training.clone(), ..state.progress.plan.clone() };
-            if state.progress.data_sha256 != data_sha256 || same != *plan || state.progress.plan.training != comparable(plan) {
+            if state.progress.data_sha256 != data_sha256 || same != **plan || state.progress.plan.training != comparable(plan) {
                 let what = format!("{} was started with other data or another [model], [training] or [learning]", out.display());
                 return Err(LearnError::Mismatch { what, hint: "use the same, or start a new run".into() });
             }
@@ -183,16 +177,14 @@ pub fn train_over(
     {
         return Ok(summary(&s.progress, true, start));
     }
-    let load = |split: &str| -> Result<Vec<Example>, LearnError> {
-        let trajectories = data.trajectories(split)?.into_par_iter().enumerate();
-        trajectories.map(|(k, t)| Example::new(format!("{split} trajectory {k}"), plan, t)).collect()
-    };
-    let (train, valid) = (load("train")?, load("valid")?);
-    if train.is_empty() {
+    if data.count("train") == 0 {
         let hint = "raise [samples] train and generate again with --resume".into();
         return Err(LearnError::Mismatch { what: "there is no training trajectory".into(), hint });
     }
-    let mut header = measure(plan, &train, data_sha256.clone())?;
+    let valid: Vec<Example> = read_all(scope, data, plan, "valid").collect::<Result<_, _>>()?;
+    let cache = plan.training.cache.unwrap_or_else(|| usual_cache(ranks.size()));
+    let (train, measure) = Store::load(scope, data, plan, cache)?;
+    let mut header = measure.finish(plan, data_sha256.clone());
     if let Some((old, _)) = &base {
         header.continue_from(old)?;
     }
@@ -203,7 +195,7 @@ pub fn train_over(
             let mut params = Params::new(plan.training.seed);
             models::find(&plan.model.kind)?.init(header.widths(), &plan.model, &mut params);
             let params = base.map_or(params, |(_, old)| old);
-            State::new(params, Plan { training: comparable(plan), ..plan.clone() }, data_sha256)
+            State::new(params, Plan { training: comparable(plan), ..Plan::clone(plan) }, data_sha256)
         }
     };
     let frozen = frozen(&plan.training, &state.params)?;
@@ -215,6 +207,11 @@ pub fn train_over(
         first_step: state.progress.step,
         steps: plan.training.steps,
     });
+    if let Some(note) = train.note() {
+        observer.on_event(&TrainEvent::Note(note));
+    }
+    let mut feed = Feed::new(scope, Arc::new(train), (ranks.rank(), ranks.size()));
+    feed.start(&plan.training, state.progress.step, state.progress.drawn);
     let checkpoint = |state: &State, csv: &str| -> Result<Option<PathBuf>, LearnError> {
         if !first_rank {
             return Ok(None);
@@ -240,7 +237,7 @@ pub fn train_over(
             return Ok(summary(&state.progress, false, start));
         }
         let step = state.progress.step;
-        let loss = match update(ranks, &surrogate, plan, &train, &frozen, &mut state) {
+        let loss = match update(ranks, &surrogate, plan, &mut feed, &frozen, &mut state) {
             // Once: back to what is on disk, with half the rate; a resumed run does the same.
             Err(e @ LearnError::Diverged { .. }) if state.progress.rate_factor == 1.0 => {
                 state = match last_checkpoint(&checkpoints)? {
@@ -248,12 +245,19 @@ pub fn train_over(
                     None => first.clone(),
                 };
                 state.progress.rate_factor = 0.5;
+                feed.start(&plan.training, state.progress.step, state.progress.drawn);
                 losses.clear();
                 csv = cut_metrics(&out.join("metrics.csv"), state.progress.step)?;
                 observer.on_event(&TrainEvent::Note(format!("{e}\nback to step {} with half the learning rate", state.progress.step)));
                 continue;
             }
-            result => result?,
+            Err(e @ LearnError::Diverged { .. }) => return Err(e),
+            // Data that can no longer be read cost no update.
+            Err(e) => {
+                checkpoint(&state, &csv)?;
+                return Err(e);
+            }
+            Ok(loss) => loss,
         };
         losses.push(loss);
         state.progress.step = step + 1;
@@ -281,7 +285,8 @@ pub fn train_over(
             let lr = plan.training.rate(step) * state.progress.rate_factor;
             let _ = writeln!(csv, "{done},{mean:.6e},{valid_text},{lr:.4e},{steps_per_s:.2},{elapsed:.1}");
             let seconds_left = (plan.training.steps - done) as f64 / steps_per_s;
-            observer.on_event(&TrainEvent::Step { step: done, steps: plan.training.steps, loss: mean, lr, steps_per_s, seconds_left });
+            let (steps, data_wait_s) = (plan.training.steps, feed.waited());
+            observer.on_event(&TrainEvent::Step { step: done, steps, loss: mean, lr, steps_per_s, seconds_left, data_wait_s });
         }
         if done % plan.training.checkpoint_every == 0
             && !last
@@ -301,7 +306,7 @@ pub fn train_over(
     let run = serde_json::json!({
         "femur_version": env!("CARGO_PKG_VERSION"), "seconds": start.elapsed().as_secs_f64(), "threads": rayon::current_num_threads(),
         "steps": state.progress.step, "best_step": state.progress.best_step, "best_valid_rollout_rmse": state.progress.best,
-        "parameters": state.params.count(), "resumed_at": first_step,
+        "parameters": state.params.count(), "resumed_at": first_step, "data_wait_s": feed.waited(),
     });
     if first_rank {
         write_text(&out.join("run.json"), &format!("{run:#}\n"))?;
@@ -311,7 +316,7 @@ pub fn train_over(
 
 /// The plan's training without what may differ between a run and its resumption.
 fn comparable(plan: &Plan) -> TrainingConfig {
-    TrainingConfig { time_limit: 0.0, from: None, memory: crate::Memory::Store, ..plan.training.clone() }
+    TrainingConfig { time_limit: 0.0, from: None, memory: crate::Memory::Store, cache: None, ..plan.training.clone() }
 }
 
 /// The model that the plan starts from.
@@ -355,18 +360,24 @@ fn update(
     ranks: &dyn Ranks,
     surrogate: &Surrogate,
     plan: &Plan,
-    train: &[Example],
+    feed: &mut Feed,
     frozen: &[bool],
     state: &mut State,
 ) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
     let vars: Vars<f32> = state.params.vars();
-    let draws = draws(t, train, step, state.progress.drawn);
-    let mine: Vec<usize> = draws.clone().skip(ranks.rank()).step_by(ranks.size()).collect();
-    let own = batch(surrogate, t, &vars, train, &mine, step);
+    let draws = feed.draws(step, state.progress.drawn);
+    let mine = feed.own(draws.clone());
+    let own = batch(surrogate, t, &vars, feed, &mine, step);
     // What stops one process stops all.
-    let mut whole = [own.as_ref().map_or(0.0, |b| b.0), f64::from(u8::from(own.is_err()))];
+    let diverged = matches!(own, Err(LearnError::Diverged { .. }));
+    let failed = own.is_err() && !diverged;
+    let mut whole = [own.as_ref().map_or(0.0, |b| b.0), f64::from(u8::from(diverged)), f64::from(u8::from(failed))];
     ranks.sum_f64(&mut whole);
+    if whole[2] > 0.0 && !failed {
+        let what = format!("another process failed at step {step}");
+        return Err(LearnError::Mismatch { what, hint: "see what it says, then go on with --resume".into() });
+    }
     let (_, mut sum) = own?;
     if whole[1] > 0.0 {
         return Err(LearnError::Diverged { step, loss: f64::NAN, example: "one of another process".into(), field: None });
@@ -397,24 +408,20 @@ fn batch(
     surrogate: &Surrogate,
     t: &TrainingConfig,
     vars: &Vars<f32>,
-    train: &[Example],
+    feed: &mut Feed,
     places: &[usize],
     step: usize,
 ) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
     let (mut loss, mut sum) = (0.0, Vec::new());
     // Not all at once: every graph's gradients are as large as the network.
     for places in places.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<(f64, Vec<Vec<f32>>)> = places
-            .par_iter()
+        let results: Vec<(f64, Vec<Vec<f32>>)> = feed
+            .take(places)?
+            .into_par_iter()
             .with_max_len(1)
-            .map(|&place| {
-                // The choice depends on seed and place alone, so a resumed run makes the same.
-                let mut rng = ChaCha8Rng::seed_from_u64(t.seed);
-                rng.set_stream(place as u64);
-                let example = &train[shuffled(train.len(), place, t.seed)];
-                let pick = (rng.next_u64() % example.steps() as u64) as usize;
-                let sample = example.sample(surrogate, vars, pick, &mut rng)?;
-                gradients(surrogate, t, vars, example, &sample, step)
+            .map(|(example, draw)| {
+                let sample = example.sample(surrogate, vars, draw)?;
+                gradients(surrogate, t, vars, &example.body, &sample, step)
             })
             .collect::<Result<_, LearnError>>()?;
         for (l, gradients) in results {
@@ -425,34 +432,21 @@ fn batch(
     Ok((loss, sum))
 }
 
-/// Places of an update's examples in the sequence of all that are drawn.
-fn draws(t: &TrainingConfig, train: &[Example], step: usize, drawn: usize) -> Range<usize> {
-    let Some(most) = t.batch_nodes else { return step * t.batch..(step + 1) * t.batch };
-    let (mut nodes, mut end) = (0, drawn);
-    loop {
-        nodes += train[shuffled(train.len(), end, t.seed)].graph.n;
-        if nodes > most && end > drawn {
-            return drawn..end;
-        }
-        end += 1;
-    }
-}
-
 /// Loss of a sample and its gradient by every parameter, part by part.
 fn gradients(
     surrogate: &Surrogate,
     t: &TrainingConfig,
     vars: &Vars<f32>,
-    example: &Example,
+    body: &Body,
     (features, targets, weights): &Sample,
     step: usize,
 ) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
-    let (mut loss, mut sum, width) = (0.0, Vec::new(), targets.len() / example.graph.n.max(1));
-    for part in example.graph.pieces() {
+    let (mut loss, mut sum, width) = (0.0, Vec::new(), targets.len() / body.graph.n.max(1));
+    for part in body.graph.pieces() {
         let mut recorder = Recorder::training(t.memory).with(t.precision);
-        let out = surrogate.forward(vars, &example.graph, part, features, &mut recorder);
+        let out = surrogate.forward(vars, &body.graph, part, features, &mut recorder);
         let mut seed = vec![0.0; out.values().len()];
-        let owned = part.map_or(example.graph.n, |p| p.owned);
+        let owned = part.map_or(body.graph.n, |p| p.owned);
         for (row, (y, seed)) in out.values().chunks_exact(width).zip(seed.chunks_exact_mut(width)).take(owned).enumerate() {
             let first = part.map_or(row, |p| p.nodes[row] as usize) * width;
             for c in 0..width {
@@ -463,7 +457,7 @@ fn gradients(
         }
         if !loss.is_finite() {
             let field = surrogate.not_finite(out.values());
-            return Err(LearnError::Diverged { step, loss, example: example.name.clone(), field });
+            return Err(LearnError::Diverged { step, loss, example: body.name.clone(), field });
         }
         let mut grads = recorder.backward(&out, seed);
         add_all(&mut sum, vars.list.iter().map(|v| grads.take(v)).collect());
@@ -480,25 +474,13 @@ fn add_all(sum: &mut Vec<Vec<f32>>, gradients: Vec<Vec<f32>>) {
     }
 }
 
-/// The example at place `k` of an endless sequence of shuffled passes over `n` examples.
-fn shuffled(n: usize, k: usize, seed: u64) -> usize {
-    let (pass, place) = (k / n, k % n);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
-    rng.set_stream(pass as u64);
-    let mut order: Vec<usize> = (0..n).collect();
-    for i in (1..n).rev() {
-        order.swap(i, (unit(&mut rng) * (i + 1) as f64) as usize);
-    }
-    order[place]
-}
-
 /// Root mean squared rollout error over the validation split, in units of the fields' spread; the loss where there is none.
 fn validate(ranks: &dyn Ranks, surrogate: &Surrogate, vars: &Vars<f32>, valid: &[Example], loss: f64) -> Result<f64, LearnError> {
     if valid.is_empty() {
         return Ok(loss.sqrt());
     }
     let mine: Vec<&Example> = valid.iter().skip(ranks.rank()).step_by(ranks.size()).collect();
-    let errors: Vec<f64> = mine.par_iter().map(|e| surrogate.rollout_error(vars, &e.truth, &e.graph)).collect::<Result<_, _>>()?;
+    let errors: Vec<f64> = mine.par_iter().map(|e| surrogate.rollout_error(vars, e)).collect::<Result<_, _>>()?;
     let mut sum = [errors.iter().sum::<f64>()];
     ranks.sum_f64(&mut sum);
     Ok((sum[0] / valid.len() as f64).sqrt())

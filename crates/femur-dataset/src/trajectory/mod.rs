@@ -8,7 +8,7 @@ use crate::TrajectoryId;
 use femur_sim::Trajectory;
 use sha2::{Digest, Sha256};
 
-pub use read::read_trajectory;
+pub use read::{Frames, read_setup, read_steps, read_trajectory};
 pub use write::write_trajectory;
 
 /// What a file says of its making, beside the fields.

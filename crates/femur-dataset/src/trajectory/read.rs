@@ -11,6 +11,31 @@ use std::sync::Arc;
 
 /// Reads a trajectory file whole, checking every shape.
 pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), DatasetError> {
+    within(path, |root| {
+        let (states, unit_responses) = frames(root, None)?;
+        let setup = setup(root, &states, &unit_responses)?;
+        Ok((Trajectory { setup, states, unit_responses, log: read_log(root)? }, read_meta(root)?))
+    })
+}
+
+/// Reads of a trajectory file what is known before solving, and of its states at most the first.
+pub fn read_setup(path: &Path) -> Result<Setup, DatasetError> {
+    within(path, |root| {
+        let (states, unit_responses) = frames(root, Some(&[0]))?;
+        setup(root, &states, &unit_responses)
+    })
+}
+
+/// States and unit responses at some output times, in the order of their numbers in `steps`.
+pub type Frames = (Vec<State>, Vec<UnitResponse>);
+
+/// Reads of a trajectory file the states and unit responses at these output times alone.
+pub fn read_steps(path: &Path, steps: &[usize]) -> Result<Frames, DatasetError> {
+    within(path, |root| frames(root, Some(steps)))
+}
+
+/// Reads from a trajectory file that is open for so long.
+fn within<T>(path: &Path, read: impl FnOnce(&Node) -> Result<T, DatasetError>) -> Result<T, DatasetError> {
     let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let file = hdf::open(path)?;
     let root = Node::root(&file, path)?;
@@ -22,11 +47,21 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
             format!("schema {schema} {version:?}: expected femur-trajectory 1.x; a newer Femur may have written it"),
         ));
     }
-    let mesh = Arc::new(read_mesh(&root)?);
+    read(&root)
+}
+
+/// All output times, or some.
+fn frames(root: &Node, steps: Option<&[usize]>) -> Result<Frames, DatasetError> {
+    Ok((read_states(root, steps)?, read_responses(root, steps)?))
+}
+
+/// The set-up, with what it holds of the first of these states and responses.
+fn setup(root: &Node, states: &[State], unit_responses: &[UnitResponse]) -> Result<Setup, DatasetError> {
+    let path = root.path;
+    let mesh = Arc::new(read_mesh(root)?);
     let n = mesh.num_nodes();
     let times = root.read::<f64>("time")?.1;
     let steady = root.read_number::<i64>("steady")?.first() == Some(&1);
-    let states = read_states(&root, &times)?;
     let node_type = root.read::<i32>("node_type")?.1;
     let node_type = node_type
         .iter()
@@ -54,25 +89,21 @@ pub fn read_trajectory(path: &Path) -> Result<(Trajectory, TrajectoryMeta), Data
             Ok(Param { path: p, value })
         })
         .collect::<Result<Vec<_>, DatasetError>>()?;
-    let unit_responses = read_responses(&root, n)?;
-    let setup = Setup {
+    Ok(Setup {
         physics: root.read_attribute("physics")?,
         units: root.read_attribute("unit_system")?,
         node_type,
         material_id,
-        inputs: read_inputs(&root, n)?,
-        prescribed: read_prescribed(&root, n)?,
-        loads: parse(&root, "loads")?,
+        inputs: read_inputs(root, n)?,
+        prescribed: read_prescribed(root, n)?,
+        loads: parse(root, "loads")?,
         params,
         initial: if steady { None } else { states.first().cloned() },
         initial_responses: if steady { Vec::new() } else { unit_responses.iter().filter_map(|r| r.steps.first().cloned()).collect() },
         times,
-        singular: parse(&root, "singular")?,
+        singular: parse(root, "singular")?,
         mesh,
-    };
-    let log = read_log(&root)?;
-    let meta = read_meta(&root)?;
-    Ok((Trajectory { setup, states, unit_responses, log }, meta))
+    })
 }
 
 fn expect(path: &Path, what: &str, expected: usize, got: usize) -> Result<(), DatasetError> {
@@ -139,13 +170,27 @@ fn floats(at: &Node, name: &str) -> Result<(Vec<usize>, Vec<f64>), DatasetError>
     at.read::<f64>(name)
 }
 
-fn read_states(root: &Node, times: &[f64]) -> Result<Vec<State>, DatasetError> {
+/// A series `[times, entities, components]`, or some steps of it, with the shape of the whole.
+fn series(at: &Node, name: &str, steps: Option<&[usize]>) -> Result<(Vec<usize>, Vec<f64>), DatasetError> {
+    match steps {
+        Some(steps) => at.read_steps(name, steps),
+        None => floats(at, name),
+    }
+}
+
+fn read_states(root: &Node, steps: Option<&[usize]>) -> Result<Vec<State>, DatasetError> {
     let names: Vec<String> = parse(root, "fields")?;
-    let mut states: Vec<State> = times.iter().map(|&time| State { time, fields: Vec::new() }).collect();
+    let times = root.read::<f64>("time")?.1;
+    let wanted: Vec<usize> = steps.map_or_else(|| (0..times.len()).collect(), <[usize]>::to_vec);
+    let mut states = Vec::with_capacity(wanted.len());
+    for step in wanted {
+        let time = times.get(step).ok_or_else(|| DatasetError::content(root.path, format!("there is no output time {step}")))?;
+        states.push(State { time: *time, fields: Vec::new() });
+    }
     let cell = root.sub("cell")?;
     for name in names {
         let (at, location) = if root.has(&name) { (root, Location::Node) } else { (&cell, Location::Cell) };
-        let (shape, values) = floats(at, &name)?;
+        let (shape, values) = series(at, &name, steps)?;
         let components: Vec<String> = from_json(root.path, &name, &at.read_attribute_of(&name, "components")?)?;
         let unit = at.read_attribute_of(&name, "units")?;
         if shape.len() != 3 || shape[0] != times.len() || shape[2] != components.len() || shape[2] == 0 {
@@ -196,29 +241,30 @@ fn read_prescribed(root: &Node, n: usize) -> Result<Vec<Prescribed>, DatasetErro
         .collect()
 }
 
-fn read_responses(root: &Node, n: usize) -> Result<Vec<UnitResponse>, DatasetError> {
+fn read_responses(root: &Node, steps: Option<&[usize]>) -> Result<Vec<UnitResponse>, DatasetError> {
     if !root.has("unit_response") {
         return Ok(Vec::new());
     }
+    let n = root.rows("mesh_pos")?;
     let group = root.sub("unit_response")?;
     let states: Vec<String> = parse(root, "fields")?;
     (0..group.names()?.len())
         .map(|k| {
             let at = group.sub(&k.to_string())?;
-            let mut steps: Vec<Vec<Field>> = Vec::new();
+            let mut read: Vec<Vec<Field>> = Vec::new();
             for name in states.iter().filter(|n| at.has(n)) {
-                let (_, values) = floats(&at, name)?;
+                let (_, values) = series(&at, name, steps)?;
                 let components: Vec<String> = from_json(root.path, name, &at.read_attribute_of(name, "components")?)?;
                 let unit = at.read_attribute_of(name, "units")?;
                 let width = (n * components.len()).max(1);
                 expect(root.path, name, values.len() / width * width, values.len())?;
-                steps.resize(values.len() / width, Vec::new());
-                for (fields, values) in steps.iter_mut().zip(values.chunks_exact(width)) {
+                read.resize(values.len() / width, Vec::new());
+                for (fields, values) in read.iter_mut().zip(values.chunks_exact(width)) {
                     let (name, unit, components) = (name.clone(), unit.clone(), components.clone());
                     fields.push(Field { name, unit, location: Location::Node, components, values: values.to_vec() });
                 }
             }
-            Ok(UnitResponse { load: at.read_attribute("load")?, steps })
+            Ok(UnitResponse { load: at.read_attribute("load")?, steps: read })
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::CaseArgs;
 use crate::context::{Context, interrupted, message};
-use crate::processes::Processes;
+use crate::processes::{Counter, Processes};
 use crate::source;
 use crate::verbs::solve::UntilInterrupt;
 use anyhow::{Result, bail};
@@ -197,16 +197,16 @@ fn generate(processes: &Processes, file: &CaseFile, output: &Path, how: How, con
         Ok(())
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.jobs.unwrap_or(context.threads).max(1)).build()?;
-    let counter = processes.counter()?;
-    let take = |_| {
-        while let Some(base) = work.get(counter.next()) {
-            solve_base(base)?;
-        }
-        Ok(())
+    let deal = |counter: &Counter| -> Result<()> {
+        let take = |_| -> Result<()> {
+            while let Some(base) = work.get(counter.next()) {
+                solve_base(base)?;
+            }
+            Ok(())
+        };
+        pool.install(|| (0..pool.current_num_threads()).into_par_iter().with_max_len(1).try_for_each(take))
     };
-    let made: Result<()> = pool.install(|| (0..pool.current_num_threads()).into_par_iter().with_max_len(1).try_for_each(take));
-    made?;
-    drop(counter);
+    deal(&processes.counter()?)?;
     processes.wait();
     let seconds = start.elapsed().as_secs_f64();
     if processes.rank() > 0 {

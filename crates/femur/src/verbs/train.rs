@@ -57,17 +57,17 @@ pub(crate) fn plan_of(data: &Dataset, set: &[String]) -> Result<Plan> {
         .entries("train")
         .first()
         .context("the dataset has no training trajectories\n  hint: raise [samples] train and generate again with --resume")?;
-    let first = data.read(entry)?;
+    let first = data.read_setup(entry)?;
     if data.manifest().physics == IMPORTED {
         let top = file.root();
-        let task = imported_task(&top, &data.manifest().fields, &first.setup)?;
+        let task = imported_task(&top, &data.manifest().fields, &first)?;
         let plan = Plan::of_tables(&top, data.manifest().seed, task)?;
         ["model", "training", "learning"].iter().try_for_each(|name| top.table(name)?.finish())?;
         return Ok(plan);
     }
     let case = file.nominal()?;
     let physics = source::physics(&case)?;
-    let task = physics.learning_task(&case, &first.setup)?;
+    let task = physics.learning_task(&case, &first)?;
     let plan = Plan::of_case(&case, task)?;
     case.finish_tables(&["model", "training", "learning"])?;
     Ok(plan)
@@ -97,7 +97,7 @@ fn train_by(processes: &Processes, options: &Options, context: &Context) -> Resu
     if processes.rank() > 0 {
         return Ok(femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut Silent)?);
     }
-    let mut printer = Printer { context, last: None, board: None, run: options.tensorboard.then_some(output) };
+    let mut printer = Printer { context, began: None, last: None, board: None, run: options.tensorboard.then_some(output) };
     let summary = femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut printer)?;
     if summary.already_finished {
         context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
@@ -119,6 +119,8 @@ impl TrainObserver for Silent {
 /// Shows the trainer's events on stderr.
 struct Printer<'a> {
     context: &'a Context,
+    /// When the updates began, and when the last line was written.
+    began: Option<std::time::Instant>,
     last: Option<std::time::Instant>,
     /// Run whose TensorBoard files are wanted, and the file once training has begun.
     run: Option<&'a PathBuf>,
@@ -141,20 +143,24 @@ impl TrainObserver for Printer<'_> {
     fn on_event(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Started { parameters, trajectories, first_step, steps } => {
+                self.began = Some(std::time::Instant::now());
                 match self.run.map(|run| EventFile::create(&run.join("tensorboard"))).transpose() {
                     Ok(board) => self.board = board,
                     Err(e) => self.context.warn(format!("no TensorBoard events: {e}")),
                 }
                 self.context.say(format!("training {parameters} parameters on {trajectories} trajectories, steps {first_step} to {steps}"));
             }
-            TrainEvent::Step { step, steps, loss, lr, steps_per_s, seconds_left } => {
+            TrainEvent::Step { step, steps, loss, lr, steps_per_s, seconds_left, data_wait_s } => {
                 self.board(*step, &[("loss", *loss), ("learning_rate", *lr), ("steps_per_s", *steps_per_s)]);
                 if self.last.is_some_and(|l| l.elapsed().as_secs_f64() < 5.0) {
                     return;
                 }
                 self.last = Some(std::time::Instant::now());
                 let left = duration(*seconds_left);
-                self.context.say(format!("step {step}/{steps}  loss {loss:.4e}  lr {lr:.1e}  {steps_per_s:.1} steps/s  {left} left"));
+                // Waiting that matters: more than a hundredth of the time.
+                let waits = *data_wait_s > 0.01 * self.began.map_or(f64::MAX, |b| b.elapsed().as_secs_f64());
+                let wait = if waits { format!("  {data_wait_s:.1} s waited for data") } else { String::new() };
+                self.context.say(format!("step {step}/{steps}  loss {loss:.4e}  lr {lr:.1e}  {steps_per_s:.1} steps/s  {left} left{wait}"));
             }
             TrainEvent::Validated { step, rollout_rmse, best } => {
                 self.board(*step, &[("valid_rollout_rmse", *rollout_rmse)]);
