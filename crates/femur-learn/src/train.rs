@@ -415,7 +415,8 @@ fn batch(
     let (mut loss, mut sum) = (0.0, Vec::new());
     // Not all at once: every graph's gradients are as large as the network.
     for places in places.chunks(2 * rayon::current_num_threads()) {
-        let results: Vec<(f64, Vec<Vec<f32>>)> = feed
+        // All, so that of several failures the first is told whichever thread ends first.
+        let results: Vec<_> = feed
             .take(places)?
             .into_par_iter()
             .with_max_len(1)
@@ -423,8 +424,9 @@ fn batch(
                 let sample = example.sample(surrogate, vars, draw)?;
                 gradients(surrogate, t, vars, &example.body, &sample, step)
             })
-            .collect::<Result<_, LearnError>>()?;
-        for (l, gradients) in results {
+            .collect();
+        for result in results {
+            let (l, gradients) = result?;
             loss += l;
             add_all(&mut sum, gradients);
         }
