@@ -284,3 +284,14 @@ traction = [1.0, 0]
     let failed = femur_fails(dir.path(), &arguments("materials.pulled.E=1e21"));
     assert!(failed.contains("stiff parts on soft ones"), "{failed}");
 }
+
+#[test]
+fn a_reader_that_leaves_costs_nothing() {
+    for arguments in [&["new", "--list"][..], &["info", "meshes/bracket_tet4.msh"], &["completions", "bash"]] {
+        let mut command = std::process::Command::new(femur_tests::binary());
+        command.args(arguments).current_dir(root()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(child.wait().unwrap().success(), "{arguments:?}");
+    }
+}

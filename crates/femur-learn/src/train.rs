@@ -141,6 +141,8 @@ fn train_within<'s, 'e: 's>(
         let what = format!("{} is not empty", out.display());
         return Err(LearnError::Mismatch { what, hint: "go on with --resume, or name another directory".into() });
     }
+    // Nobody makes anything before the first process has looked.
+    ranks.sum_f64(&mut [0.0]);
     if let Some(nodes) = plan.training.part_nodes
         && models::find(&plan.model.kind)?.reach(&plan.model).is_none()
     {

@@ -44,7 +44,7 @@ impl Context {
             if INTERRUPTED.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }
-            eprintln!("\nstopping at the next safe point (again to stop at once)");
+            errln!("\nstopping at the next safe point (again to stop at once)");
         });
         Ok(Context { threads, format: global.format, quiet: global.quiet, log, live: std::io::stderr().is_terminal() })
     }
@@ -58,7 +58,7 @@ impl Context {
             let _ = writeln!(log, "{line}");
         }
         if !self.quiet {
-            eprintln!("{}{line}", if self.live { "\r\x1b[K" } else { "" });
+            errln!("{}{line}", if self.live { "\r\x1b[K" } else { "" });
         }
     }
 
@@ -66,7 +66,7 @@ impl Context {
     pub fn warn(&self, line: impl AsRef<str>) {
         let line = format!("warning: {}", line.as_ref());
         if self.quiet {
-            eprintln!("{line}");
+            errln!("{line}");
         } else {
             self.say(line);
         }
@@ -118,7 +118,7 @@ impl Progress<'_> {
         let left = (self.total - done.min(self.total)) as f64 / rate.max(1e-9);
         let line = format!("{}: {done}/{} ({rate:.1}/s, {} left)", self.what, self.total, duration(left));
         if self.context.live && done < self.total {
-            eprint!("\r\x1b[K{line}");
+            let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
             let _ = std::io::stderr().flush();
         } else {
             self.context.say(line);

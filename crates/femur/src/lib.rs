@@ -1,5 +1,21 @@
 //! The command line of Femur, one file per verb, and a prelude for library users.
 
+/// `println!` that goes on where nobody reads any more, as behind `| head`: a line must not cost a training.
+#[macro_export]
+macro_rules! outln {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
+/// The same on stderr.
+#[macro_export]
+macro_rules! errln {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
 pub mod cli;
 pub mod context;
 pub mod derive;

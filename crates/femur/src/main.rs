@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use femur::cli::Cli;
-use femur::{context, verbs};
+use femur::{context, errln, verbs};
 use std::process::ExitCode;
 
 /// Training frees and asks for megabytes in each operation. The C library's allocator gives such memory back to the system, whose page
@@ -17,11 +17,11 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(_) if context::interrupted() => {
-            eprintln!("interrupted: generate and train keep what is finished, go on with --resume");
+            errln!("interrupted: generate and train keep what is finished, go on with --resume");
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", context::message(&error));
+            errln!("error: {}", context::message(&error));
             ExitCode::FAILURE
         }
     }

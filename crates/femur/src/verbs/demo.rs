@@ -76,9 +76,9 @@ pub fn run(output: &Path, full: bool, set: &[String], context: &Context) -> Resu
     };
     write(&output.join("report.html"), &crate::report::html(&data)?)?;
     if context.json() {
-        println!("{evaluation}");
+        outln!("{evaluation}");
     } else {
-        println!("report: {}", output.join("report.html").display());
+        outln!("report: {}", output.join("report.html").display());
     }
     context.say(format!("the demo took {}", duration(start.elapsed().as_secs_f64())));
     Ok(ExitCode::SUCCESS)

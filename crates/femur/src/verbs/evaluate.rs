@@ -15,12 +15,12 @@ use std::process::ExitCode;
 pub fn run(run: &Path, data: &Path, split: &str, context: &Context) -> Result<ExitCode> {
     let evaluation = evaluate(run, data, split)?;
     if context.json() {
-        println!("{}", serde_json::to_string_pretty(&evaluation)?);
+        outln!("{}", serde_json::to_string_pretty(&evaluation)?);
     } else {
-        print!("{}", table(&evaluation));
-        println!("\nDefinitions");
+        outln!("{}", table(&evaluation).trim_end());
+        outln!("\nDefinitions");
         for (name, text) in &evaluation.definitions {
-            println!("  {name}: {text}");
+            outln!("  {name}: {text}");
         }
     }
     Ok(ExitCode::SUCCESS)

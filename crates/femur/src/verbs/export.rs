@@ -39,13 +39,13 @@ pub struct Options {
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     if options.xdmf {
         crate::export::write_xdmf(&options.input, &options.output)?;
-        println!("{}", options.output.display());
+        outln!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(Layout::DeepmindH5) = options.layout {
         let range = crate::export::write_deepmind(&options.input, options.split.as_deref(), options.limit, &options.output, context)?;
         context.say(range);
-        println!("{}", options.output.display());
+        outln!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
     if options.onnx {
@@ -54,7 +54,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
         }
         make_folder_of(&options.output)?;
         Surrogate::load(&model_path(&options.input))?.write_onnx(&options.output)?;
-        println!("{}", options.output.display());
+        outln!("{}", options.output.display());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(run) = &options.network {
@@ -72,7 +72,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
             None => crate::export::write_trajectory_vtu(&dir.join(format!("{name}.vtu")), &prediction)?,
         }
         context.say(format!("exported {name}"));
-        println!("{}", dir.display());
+        outln!("{}", dir.display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -93,7 +93,7 @@ fn graphs(run: &Path, options: &Options, context: &Context) -> Result<ExitCode> 
         let (trajectory, _) = femur_dataset::read_trajectory(&path)?;
         let step = surrogate.write_graph(trajectory, options.step, &file).with_context(|| path.display().to_string())?;
         context.say(format!("exported {name}, step {step}"));
-        println!("{}", file.display());
+        outln!("{}", file.display());
     }
     Ok(ExitCode::SUCCESS)
 }

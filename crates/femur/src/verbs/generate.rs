@@ -52,22 +52,22 @@ pub fn run(args: &CaseArgs, output: &Path, how: How, context: &Context) -> Resul
     }
     if let (Some(shard), Some((there, total))) = (how.shard, report.open) {
         if context.json() {
-            println!(
+            outln!(
                 "{}",
                 serde_json::json!({"dataset": output, "shard": shard.to_string(), "there": there, "total": total, "closed": false})
             );
         } else {
-            println!("{}: shard {shard} is done, {there} of {total} cases are there; the last shard closes the dataset", output.display());
+            outln!("{}: shard {shard} is done, {there} of {total} cases are there; the last shard closes the dataset", output.display());
         }
         return Ok(ExitCode::SUCCESS);
     }
     if context.json() {
-        println!(
+        outln!(
             "{}",
             serde_json::json!({"dataset": output, "complete": report.complete, "failed": report.failed, "seconds": report.seconds})
         );
     } else {
-        println!("{}: {} trajectories, {} failed, {:.1} s", output.display(), report.complete, report.failed, report.seconds);
+        outln!("{}: {} trajectories, {} failed, {:.1} s", output.display(), report.complete, report.failed, report.seconds);
     }
     if report.complete == 0 {
         bail!("every case failed: see {}", output.join("manifest.json").display());

@@ -30,9 +30,9 @@ pub struct Options {
 pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     let report = import(options, context)?;
     if context.json() {
-        println!("{}", serde_json::json!({"dataset": options.output, "complete": report.complete, "seconds": report.seconds}));
+        outln!("{}", serde_json::json!({"dataset": options.output, "complete": report.complete, "seconds": report.seconds}));
     } else {
-        println!("{}: {} trajectories, {:.1} s", options.output.display(), report.complete, report.seconds);
+        outln!("{}: {} trajectories, {:.1} s", options.output.display(), report.complete, report.seconds);
     }
     Ok(ExitCode::SUCCESS)
 }

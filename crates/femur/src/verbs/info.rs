@@ -13,7 +13,7 @@ use std::process::ExitCode;
 pub fn run(path: &Path, context: &Context) -> Result<ExitCode> {
     let value = describe(path)?;
     if context.json() {
-        println!("{value}");
+        outln!("{value}");
     } else {
         print(&value, 0);
     }
@@ -77,18 +77,18 @@ fn model(path: &Path) -> Result<Value> {
 /// JSON as indented text: a person reads it, a program asks for --format json.
 fn print(value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
-    let Some(map) = value.as_object() else { return println!("{pad}{value}") };
+    let Some(map) = value.as_object() else { return outln!("{pad}{value}") };
     for (key, value) in map {
         match value {
             Value::Object(inner) if inner.values().all(|v| !v.is_object() && !v.is_array()) && inner.len() < 5 => {
                 let parts: Vec<String> = inner.iter().map(|(k, v)| format!("{k} {}", plain(v))).collect();
-                println!("{pad}{key}: {}", parts.join(", "));
+                outln!("{pad}{key}: {}", parts.join(", "));
             }
             Value::Object(_) => {
-                println!("{pad}{key}:");
+                outln!("{pad}{key}:");
                 print(value, indent + 2);
             }
-            other => println!("{pad}{key}: {}", plain(other)),
+            other => outln!("{pad}{key}: {}", plain(other)),
         }
     }
 }

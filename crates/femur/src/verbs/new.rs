@@ -41,10 +41,10 @@ pub fn run(template: Option<&str>, dir: &Path, mesh: Option<&Path>, list: bool, 
 fn print_list(context: &Context) {
     if context.json() {
         let list: Vec<_> = TEMPLATES.iter().map(|t| serde_json::json!({"name": t.name, "summary": t.summary})).collect();
-        println!("{}", serde_json::Value::from(list));
+        outln!("{}", serde_json::Value::from(list));
     } else {
         for t in TEMPLATES {
-            println!("{:<16} {}", t.name, t.summary);
+            outln!("{:<16} {}", t.name, t.summary);
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, c
     write(output, &prediction, &meta_of(&case, TrajectoryId::single(), seconds), &write_options(&case), context)?;
     let mut json = serde_json::json!({"output": output, "nodes": prediction.setup.mesh.num_nodes(), "steps": prediction.states.len(), "seconds": seconds});
     if !context.json() {
-        println!("predicted {} nodes, {} step(s) in {seconds:.3} s", prediction.setup.mesh.num_nodes(), prediction.states.len());
+        outln!("predicted {} nodes, {} step(s) in {seconds:.3} s", prediction.setup.mesh.num_nodes(), prediction.states.len());
     }
     // The stress that finite elements recover from the predicted displacement stands beside the one from the predicted stress.
     let recovered = crate::derive::recovered(physics, &case, &mesh, &prediction)?;
@@ -66,7 +66,7 @@ pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, c
         if context.json() {
             json[&name] = serde_json::json!({"predicted_max": network, "recovered_from_displacement_max": fem});
         } else {
-            println!("{name}: maximum {network:.6e} predicted, {fem:.6e} recovered by finite elements from the predicted primary field");
+            outln!("{name}: maximum {network:.6e} predicted, {fem:.6e} recovered by finite elements from the predicted primary field");
         }
     }
     if check {
@@ -79,12 +79,12 @@ pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, c
             json["solve_seconds"] = solve_seconds.into();
             json["test"] = serde_json::to_value(&evaluation.test)?;
         } else {
-            println!("solved by finite elements in {solve_seconds:.3} s");
-            print!("{}", crate::verbs::evaluate::table(&evaluation));
+            outln!("solved by finite elements in {solve_seconds:.3} s");
+            outln!("{}", crate::verbs::evaluate::table(&evaluation).trim_end());
         }
     }
     if context.json() {
-        println!("{json}");
+        outln!("{json}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 /// Rolls out and writes a directory of predictions.
 pub fn run(run: &Path, data: &Path, output: &Path, split: &str, context: &Context) -> Result<ExitCode> {
     let count = rollout(run, data, output, split, context)?;
-    println!("{}: {count} predictions", output.display());
+    outln!("{}: {count} predictions", output.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -131,11 +131,11 @@ fn print_summary(trajectory: &Trajectory, output: &Path, seconds: f64, checked: 
             };
             json["expect"] = checked.iter().map(line).collect();
         }
-        println!("{json}");
+        outln!("{json}");
     } else {
-        println!("{:<20} {:<8} {:>14} {:>14}", "field", "unit", "min", "max");
+        outln!("{:<20} {:<8} {:>14} {:>14}", "field", "unit", "min", "max");
         for (name, unit, lo, hi) in rows {
-            println!("{name:<20} {unit:<8} {lo:>14.6e} {hi:>14.6e}");
+            outln!("{name:<20} {unit:<8} {lo:>14.6e} {hi:>14.6e}");
         }
     }
 }

@@ -35,13 +35,13 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode> {
     let (summary, output) = (train(options, context)?, &options.output);
     let Some(summary) = summary else { return Ok(ExitCode::SUCCESS) };
     if context.json() {
-        println!(
+        outln!(
             "{}",
             serde_json::json!({"model": output.join("model.safetensors"), "steps": summary.steps, "best_step": summary.best_step,
                 "valid_rollout_rmse": summary.best_valid_rollout_rmse, "finished": summary.finished, "seconds": summary.seconds})
         );
     } else {
-        println!("{}", output.join("model.safetensors").display());
+        outln!("{}", output.join("model.safetensors").display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -71,7 +71,7 @@ pub fn run(options: &Options<'_>, context: &Context) -> Result<ExitCode> {
         }
     }
     if context.json() {
-        println!("{}", json!({"rows": rows.iter().map(Row::json).collect::<Value>()}));
+        outln!("{}", json!({"rows": rows.iter().map(Row::json).collect::<Value>()}));
     } else {
         print(&rows, &coarser);
     }
@@ -272,7 +272,7 @@ const CONVERGENCE: [&str; 6] = ["problem", "quantity", "mesh", "dofs", "ours", "
 fn print(rows: &[Row], coarser: &[Row]) {
     table(&COLUMNS, &rows.iter().map(Row::cells).collect::<Vec<_>>());
     if !coarser.is_empty() {
-        println!("\nConvergence:\n");
+        outln!("\nConvergence:\n");
         let mut sorted: Vec<&Row> = coarser.iter().collect();
         // Stable: by problem as they ran, each quantity from coarse to fine.
         let order =
@@ -287,10 +287,10 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
         (0..head.len()).map(|c| rows.iter().map(|r| r[c].chars().count()).chain([head[c].len()]).max().unwrap_or(0)).collect();
     let show = |cells: &[String]| {
         let padded: Vec<String> = cells.iter().zip(&width).map(|(c, w)| format!("{c:<w$}")).collect();
-        println!("| {} |", padded.join(" | "));
+        outln!("| {} |", padded.join(" | "));
     };
     show(&head.iter().map(|h| (*h).to_string()).collect::<Vec<_>>());
-    println!("|{}|", width.iter().map(|w| "-".repeat(w + 2)).collect::<Vec<_>>().join("|"));
+    outln!("|{}|", width.iter().map(|w| "-".repeat(w + 2)).collect::<Vec<_>>().join("|"));
     rows.iter().for_each(|r| show(r));
 }
 

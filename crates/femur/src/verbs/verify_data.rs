@@ -9,12 +9,12 @@ use std::process::ExitCode;
 pub fn run(data: &Path, context: &Context) -> Result<ExitCode> {
     let findings = femur_dataset::verify(data)?;
     if context.json() {
-        println!("{}", serde_json::json!({"dataset": data, "ok": findings.is_empty(), "findings": findings}));
+        outln!("{}", serde_json::json!({"dataset": data, "ok": findings.is_empty(), "findings": findings}));
     } else if findings.is_empty() {
-        println!("{}: no fault found", data.display());
+        outln!("{}: no fault found", data.display());
     } else {
         for finding in &findings {
-            println!("{finding}");
+            outln!("{finding}");
         }
     }
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
