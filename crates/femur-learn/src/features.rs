@@ -132,10 +132,14 @@ impl StaticGraph {
         Ok(StaticGraph { graph: Arc::new(Adjacency::new(senders, receivers, n)), edges: features, nodes, n, parts: Vec::new() })
     }
 
-    /// Cut into parts of at most `most` own nodes, for a network of `steps` message steps.
-    pub(crate) fn in_parts(self, mesh: &Mesh, most: usize, steps: usize) -> Self {
+    /// Cut into parts of at most `most` own nodes, for a network of `steps` message steps. Where that is not `asked` for it must pay:
+    /// halos may not double the work.
+    pub(crate) fn in_parts(self, mesh: &Mesh, most: usize, steps: usize, asked: bool) -> Self {
         let count = self.n.div_ceil(most.max(1));
-        let parts = if count > 1 { cut(&self.graph, &Partition::by_coordinates(mesh, count), steps) } else { Vec::new() };
+        let mut parts = if count > 1 { cut(&self.graph, &Partition::by_coordinates(mesh, count), steps) } else { Vec::new() };
+        if !asked && parts.iter().map(|p| p.nodes.len()).sum::<usize>() > 2 * self.n {
+            parts.clear();
+        }
         StaticGraph { parts, ..self }
     }
 
@@ -268,5 +272,17 @@ mod tests {
         assert_eq!(added.len(), long.len() - plain.len());
         assert!(added.iter().all(|e| long.contains(&[e[1], e[0], LONG_RANGE_EDGE])), "both directions");
         assert!(added.len() > 5 * 4);
+    }
+
+    #[test]
+    fn parts_are_cut_where_halos_do_not_double_the_work_or_where_they_are_asked_for() {
+        let mesh = rectangle([2.0, 1.0], [40, 20], CellKind::Quad4).unwrap();
+        let all = edges(0, &mesh);
+        let (senders, receivers) = all.iter().map(|e| (e[1], e[0])).unzip();
+        let n = mesh.num_nodes();
+        let graph = Arc::new(Adjacency::new(senders, receivers, n));
+        let whole = StaticGraph { graph, edges: Vec::new(), nodes: Vec::new(), n, parts: Vec::new() };
+        let parts = |most, steps, asked| whole.clone().in_parts(&mesh, most, steps, asked).parts.len();
+        assert_eq!([parts(n, 2, false), parts(n / 2 + 1, 2, false), parts(50, 15, false), parts(50, 15, true)], [0, 2, 0, 18]);
     }
 }

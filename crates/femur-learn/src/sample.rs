@@ -34,7 +34,7 @@ impl Body {
     pub(crate) fn new(name: String, plan: &Plan, setup: Setup) -> Result<Self, LearnError> {
         let mut graph = StaticGraph::new(&plan.task, &setup)?;
         if let Some(steps) = models::find(&plan.model.kind)?.reach(&plan.model) {
-            graph = graph.in_parts(&setup.mesh, plan.training.part_nodes.unwrap_or(PART_NODES), steps);
+            graph = graph.in_parts(&setup.mesh, plan.training.part_nodes.unwrap_or(PART_NODES), steps, plan.training.part_nodes.is_some());
         }
         let node_weight = setup.regular_nodes().into_iter().map(|r| if r { 1.0 } else { SINGULAR_WEIGHT }).collect();
         Ok(Body { name, setup, graph, node_weight })

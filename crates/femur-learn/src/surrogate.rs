@@ -220,7 +220,7 @@ impl Surrogate {
         let mut graph = StaticGraph::new(self.task(), &setup)?;
         if let Some(steps) = self.model.reach(&self.header.plan.model) {
             // Much larger graphs would fill the memory; the answer has the same bits.
-            graph = graph.in_parts(&setup.mesh, MOST_NODES, steps);
+            graph = graph.in_parts(&setup.mesh, MOST_NODES, steps, false);
         }
         let names: Vec<&str> = setup.loads.iter().map(|l| l.name.as_str()).collect();
         let known = &self.task().linear_in;
