@@ -36,4 +36,4 @@ pub use ranks::{Alone, Ranks};
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};
 pub use tape::{Memory, Precision, Recorder, Var};
-pub use train::{TrainEvent, TrainObserver, TrainSummary, train, train_over};
+pub use train::{TrainEvent, TrainObserver, TrainSummary, train};

@@ -6,7 +6,7 @@ use crate::feed::{Feed, Store, TrajectorySource, read_all, usual_cache};
 use crate::model_file;
 use crate::optimise::{self, Step};
 use crate::params::{Params, Vars};
-use crate::ranks::{Alone, Ranks};
+use crate::ranks::Ranks;
 use crate::sample::{Body, Example, Sample};
 use crate::surrogate::{Header, Surrogate};
 use crate::tape::Recorder;
@@ -102,18 +102,9 @@ const REPORT_EVERY: usize = 50;
 const COLUMNS: &str = "step,loss,valid_rollout_rmse,lr,steps_per_s,elapsed_s\n";
 
 /// Trains; `out` gets model.safetensors (the best by validation rollout error), metrics.csv, run.json and checkpoints/.
+///
+/// Several processes work on a batch as many times as large: what one process ([`crate::Alone`]) makes with that batch, up to rounding.
 pub fn train(
-    data: &dyn TrajectorySource,
-    plan: &Plan,
-    out: &Path,
-    resume: bool,
-    observer: &mut dyn TrainObserver,
-) -> Result<TrainSummary, LearnError> {
-    train_over(&Alone, data, plan, out, resume, observer)
-}
-
-/// The same by several processes, on a batch as many times as large: what one process makes with that batch, up to rounding.
-pub fn train_over(
     ranks: &dyn Ranks,
     data: &dyn TrajectorySource,
     plan: &Plan,

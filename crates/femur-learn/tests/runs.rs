@@ -1,7 +1,7 @@
 //! Whole trainings on graphs of a dozen nodes: what is learnt, what is refused, what a damaged file does.
 
 use femur_learn::{
-    LearnError, ModelConfig, Optimiser, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
+    Alone, LearnError, ModelConfig, Optimiser, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
 };
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location, Mesh};
@@ -114,7 +114,7 @@ fn a_training_that_diverges_goes_back_once_and_then_names_what_is_wrong() {
     plan.training.checkpoint_every = 1;
     plan.training.learning_rate = 1e12;
     let mut seen = Losses::default();
-    let error = train(&Source(vec![plate(1.0), plate(1.5)]), &plan, dir.path(), false, &mut seen).unwrap_err().to_string();
+    let error = train(&Alone, &Source(vec![plate(1.0), plate(1.5)]), &plan, dir.path(), false, &mut seen).unwrap_err().to_string();
     assert!(error.contains("on train trajectory") && error.contains("`u` is not finite in the prediction"), "{error}");
     assert!(error.contains("hint: lower [training] learning_rate"), "{error}");
     assert_eq!(seen.1.len(), 1, "{:?}", seen.1);
@@ -129,7 +129,7 @@ fn data_that_is_not_finite_is_refused_by_name() {
     let mut bad = plate(2.0);
     bad.states[0].fields[0].values[5] = f64::NAN;
     let data = Source(vec![plate(1.0), bad]);
-    let error = train(&data, &plan("meshgraphnet", 40), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    let error = train(&Alone, &data, &plan("meshgraphnet", 40), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
     assert!(error.contains("train trajectory 1: `u` holds NaN"), "{error}");
 }
 
@@ -137,12 +137,12 @@ fn data_that_is_not_finite_is_refused_by_name() {
 fn a_model_goes_on_from_another_with_some_blocks_frozen() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-    train(&Source(vec![plate(1.0)]), &plan("meshgraphnet-global", 200), &first, false, &mut Losses::default()).unwrap();
+    train(&Alone, &Source(vec![plate(1.0)]), &plan("meshgraphnet-global", 200), &first, false, &mut Losses::default()).unwrap();
     let mut tuned = plan("meshgraphnet-global", 60);
     tuned.training.from = Some(first.join("model.safetensors"));
     tuned.training.freeze = vec!["encode".into(), "step.0".into()];
     let mut seen = Losses::default();
-    train(&Source(vec![plate(1.0), plate(1.1)]), &tuned, &second, false, &mut seen).unwrap();
+    train(&Alone, &Source(vec![plate(1.0), plate(1.1)]), &tuned, &second, false, &mut seen).unwrap();
     assert!(seen.0[0] < 0.1, "it starts from what was learnt: {:?}", seen.0);
     let (a, b) = (weights(&first), weights(&second));
     for (name, values) in &a {
@@ -151,11 +151,11 @@ fn a_model_goes_on_from_another_with_some_blocks_frozen() {
         assert_eq!(frozen, *values == b[name], "{name}");
     }
     tuned.training.freeze = vec!["step.9".into()];
-    let error = train(&Source(vec![plate(1.0)]), &tuned, &dir.path().join("third"), false, &mut seen).unwrap_err().to_string();
+    let error = train(&Alone, &Source(vec![plate(1.0)]), &tuned, &dir.path().join("third"), false, &mut seen).unwrap_err().to_string();
     assert!(error.contains("no block `step.9`") && error.contains("encode.node, step.0"), "{error}");
     tuned.training.freeze.clear();
     tuned.model.width = 8;
-    let error = train(&Source(vec![plate(1.0)]), &tuned, &dir.path().join("fourth"), false, &mut seen).unwrap_err().to_string();
+    let error = train(&Alone, &Source(vec![plate(1.0)]), &tuned, &dir.path().join("fourth"), false, &mut seen).unwrap_err().to_string();
     assert!(error.contains("another network"), "{error}");
 }
 
@@ -167,10 +167,10 @@ fn patience_ends_a_training_that_no_longer_improves() {
     plan.training.patience = 4;
     plan.training.learning_rate = 0.03;
     let mut seen = Losses::default();
-    let summary = train(&Source(vec![plate(1.0)]), &plan, dir.path(), false, &mut seen).unwrap();
+    let summary = train(&Alone, &Source(vec![plate(1.0)]), &plan, dir.path(), false, &mut seen).unwrap();
     assert!(summary.finished && summary.steps < 4000 && summary.steps == summary.best_step + 4 * 5, "{summary:?}");
     assert!(seen.1.iter().any(|n| n.contains("stopped early")));
-    let again = train(&Source(vec![plate(1.0)]), &plan, dir.path(), true, &mut seen).unwrap();
+    let again = train(&Alone, &Source(vec![plate(1.0)]), &plan, dir.path(), true, &mut seen).unwrap();
     assert!(again.already_finished);
 }
 
@@ -178,7 +178,7 @@ fn patience_ends_a_training_that_no_longer_improves() {
 fn losses(plan: &Plan, data: &Source) -> Result<Vec<f64>, String> {
     let dir = tempfile::tempdir().unwrap();
     let mut seen = Losses::default();
-    train(data, plan, dir.path(), false, &mut seen).map(|_| seen.0).map_err(|e| e.to_string())
+    train(&Alone, data, plan, dir.path(), false, &mut seen).map(|_| seen.0).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn one_sample_is_learnt_by_heart_and_loads_to_the_same_bits() {
         let dir = tempfile::tempdir().unwrap();
         let truth = plate(1.0);
         let mut losses = Losses::default();
-        let summary = train(&Source(vec![truth.clone()]), &plan(kind, 400), dir.path(), false, &mut losses).unwrap();
+        let summary = train(&Alone, &Source(vec![truth.clone()]), &plan(kind, 400), dir.path(), false, &mut losses).unwrap();
         assert!(summary.finished && !summary.already_finished);
         let (first, last) = (losses.0[0], *losses.0.last().unwrap());
         assert!(last < first / 100.0, "{kind}: {first} to {last}");
@@ -256,7 +256,7 @@ fn coordinates_and_edges_are_those_the_plan_asks_for() {
         let mut plan = plan("meshgraphnet", 5);
         (plan.task.coordinates, plan.task.long_range) = (coordinates, long_range);
         let run = dir.path().join(k.to_string());
-        train(&Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
+        train(&Alone, &Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
         let surrogate = Surrogate::load(&run.join("model.safetensors")).unwrap();
         let (here, there) = (predict(&surrogate, truth.setup.clone()).unwrap(), predict(&surrogate, moved.clone()).unwrap());
         let change = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -274,21 +274,21 @@ fn a_finished_run_is_left_as_it_is_and_a_strange_one_refused() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source(vec![plate(1.0)]);
     let plan = plan("meshgraphnet", 5);
-    train(&source, &plan, dir.path(), false, &mut Losses::default()).unwrap();
+    train(&Alone, &source, &plan, dir.path(), false, &mut Losses::default()).unwrap();
     let file = dir.path().join("model.safetensors");
     let before = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap());
-    let refused = train(&source, &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    let refused = train(&Alone, &source, &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
     assert!(refused.contains("not empty") && refused.contains("--resume"), "{refused}");
-    let summary = train(&source, &plan, dir.path(), true, &mut Losses::default()).unwrap();
+    let summary = train(&Alone, &source, &plan, dir.path(), true, &mut Losses::default()).unwrap();
     assert!(summary.already_finished && summary.steps == 5);
     assert!(before == (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().modified().unwrap()));
 
     let other = Source(vec![plate(1.0), plate(2.0)]);
-    let refused = train(&other, &plan, dir.path(), true, &mut Losses::default()).unwrap_err().to_string();
+    let refused = train(&Alone, &other, &plan, dir.path(), true, &mut Losses::default()).unwrap_err().to_string();
     assert!(refused.contains("other data"), "{refused}");
     let mut wider = plan.clone();
     wider.model.width = 8;
-    assert!(train(&source, &wider, dir.path(), true, &mut Losses::default()).unwrap_err().to_string().contains("[model]"));
+    assert!(train(&Alone, &source, &wider, dir.path(), true, &mut Losses::default()).unwrap_err().to_string().contains("[model]"));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn data_that_do_not_fit_are_refused_with_the_reason() {
         let dir = tempfile::tempdir().unwrap();
         let (mut t, mut plan) = (plate(1.0), plan("meshgraphnet", 2));
         change(&mut t, &mut plan);
-        let said = train(&Source(vec![plate(2.0), t]), &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+        let said = train(&Alone, &Source(vec![plate(2.0), t]), &plan, dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
         assert!(words.iter().all(|w| said.contains(w)) && said.contains("hint"), "{words:?} in {said}");
     };
     refuse(&|t, _| t.states[0].fields.clear(), &["`u`"]);
@@ -308,7 +308,8 @@ fn data_that_do_not_fit_are_refused_with_the_reason() {
     refuse(&|t, _| *t = trajectory(femur_mesh::generate::box_([1.0; 3], [1, 1, 1], CellKind::Tet4).unwrap(), 1.0), &["2 dimensions"]);
     refuse(&|_, p| p.model.kind = "meshgraphnut".into(), &["meshgraphnut"]);
     let dir = tempfile::tempdir().unwrap();
-    let said = train(&Source(Vec::new()), &plan("meshgraphnet", 2), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
+    let said =
+        train(&Alone, &Source(Vec::new()), &plan("meshgraphnet", 2), dir.path(), false, &mut Losses::default()).unwrap_err().to_string();
     assert!(said.contains("no training trajectory"), "{said}");
 }
 
@@ -328,7 +329,7 @@ fn damaged_model_files_are_named_and_never_panic() {
         let run = dir.path().join(kind);
         let mut plan = plan(kind, 2);
         plan.model = ModelConfig { width: 4, steps: 1, pattern: "LFT".into(), slices: 2, ..plan.model };
-        train(&Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
+        train(&Alone, &Source(vec![truth.clone()]), &plan, &run, false, &mut Losses::default()).unwrap();
         let good = std::fs::read(run.join("model.safetensors")).unwrap();
         let path = dir.path().join("broken.safetensors");
         try_bytes(&path, &good, &truth.setup).unwrap();

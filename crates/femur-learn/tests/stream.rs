@@ -2,7 +2,7 @@
 
 use femur_dataset::{Dataset, DatasetBuilder, DatasetSpec, Frames, TrajectoryId, TrajectoryMeta, WriteOptions};
 use femur_learn::{
-    Alone, LearnError, ModelConfig, Optimiser, Plan, Ranks, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train, train_over,
+    Alone, LearnError, ModelConfig, Optimiser, Plan, Ranks, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
 };
 use femur_mesh::generate::rectangle;
 use femur_mesh::{CellKind, Field, Location};
@@ -151,7 +151,7 @@ fn held_and_streamed_data_give_the_same_bits_on_any_number_of_threads() {
             plan.training.batch_nodes = nodes;
             let notes = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
                 let mut seen = quiet();
-                train(&data, &plan, dir.path(), false, &mut seen).unwrap();
+                train(&Alone, &data, &plan, dir.path(), false, &mut seen).unwrap();
                 seen.0
             });
             models.push(model(dir.path()));
@@ -169,16 +169,16 @@ fn held_and_streamed_data_give_the_same_bits_on_any_number_of_threads() {
 fn a_streamed_training_stops_and_goes_on_to_the_same_bits_with_any_cache() {
     let dir = tempfile::tempdir().unwrap();
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
-    train(&plates(9), &plan(true, CACHES[0]), &whole, false, &mut quiet()).unwrap();
+    train(&Alone, &plates(9), &plan(true, CACHES[0]), &whole, false, &mut quiet()).unwrap();
     for k in 0..200 {
         let mut part = plan(true, CACHES[2 - k % 3]);
         // Stops before the first update of every other call.
         part.training.time_limit = if k % 2 == 0 { 1e-9 } else { 0.03 };
-        if train(&plates(9), &part, &parts, k > 0, &mut quiet()).unwrap().finished {
+        if train(&Alone, &plates(9), &part, &parts, k > 0, &mut quiet()).unwrap().finished {
             break;
         }
     }
-    train(&plates(9), &plan(true, CACHES[1]), &parts, true, &mut quiet()).unwrap();
+    train(&Alone, &plates(9), &plan(true, CACHES[1]), &parts, true, &mut quiet()).unwrap();
     assert!(model(&whole) == model(&parts));
 }
 
@@ -190,7 +190,7 @@ fn a_streamed_training_that_diverges_goes_back_as_a_held_one() {
         plan.training.checkpoint_every = 1;
         plan.training.learning_rate = 1e12;
         let mut seen = quiet();
-        let error = train(&plates(9), &plan, dir.path(), false, &mut seen).unwrap_err().to_string();
+        let error = train(&Alone, &plates(9), &plan, dir.path(), false, &mut seen).unwrap_err().to_string();
         (error, seen.0.pop())
     });
     assert!(held.1.as_ref().unwrap().contains("half the learning rate"), "{held:?}");
@@ -236,7 +236,7 @@ fn each_of_several_processes_reads_its_own_samples_alone() {
                     let data = plates(9);
                     // The directory is empty when both begin.
                     let ranks = Pair(rank, barrier, shared);
-                    train_over(&ranks, &data, &plan(true, cache), run, false, &mut quiet()).unwrap();
+                    train(&ranks, &data, &plan(true, cache), run, false, &mut quiet()).unwrap();
                     let reads = data.reads.load(Ordering::Relaxed);
                     assert_eq!(reads, if cache == CACHES[0] { 0 } else { 40 * 3 }, "process {rank}");
                 });
@@ -252,7 +252,7 @@ fn time_spent_waiting_for_data_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut data = plates(9);
     data.slow_ms = 3;
-    train_over(&Alone, &data, &plan(true, CACHES[2]), dir.path(), false, &mut quiet()).unwrap();
+    train(&Alone, &data, &plan(true, CACHES[2]), dir.path(), false, &mut quiet()).unwrap();
     let run: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("run.json")).unwrap()).unwrap();
     // 120 reads of 3 ms by two threads.
     let (waited, seconds) = (run["data_wait_s"].as_f64().unwrap(), run["seconds"].as_f64().unwrap());
@@ -303,7 +303,7 @@ fn files_that_vanish_or_change_under_a_training_are_named_and_cost_no_update() {
     let dir = tempfile::tempdir().unwrap();
     let data = write_dataset(&dir.path().join("data"));
     let whole = dir.path().join("whole");
-    train(&data, &plan(true, CACHES[0]), &whole, false, &mut quiet()).unwrap();
+    train(&Alone, &data, &plan(true, CACHES[0]), &whole, false, &mut quiet()).unwrap();
     let files: Vec<PathBuf> = data.entries("train").iter().map(|e| data.dir().join(&e.file)).collect();
     let contents: Vec<Vec<u8>> = files.iter().map(|f| std::fs::read(f).unwrap()).collect();
     type Harm = fn(&Path, &[u8]);
@@ -316,14 +316,14 @@ fn files_that_vanish_or_change_under_a_training_are_named_and_cost_no_update() {
         let run = dir.path().join(name);
         let data = Dataset::open(data.dir()).unwrap();
         let all = || files.iter().zip(&contents).for_each(|(file, good)| harm(file, good));
-        let said = train(&data, &plan(true, CACHES[1]), &run, false, &mut Seen(Vec::new(), Box::new(all))).unwrap_err().to_string();
+        let said = train(&Alone, &data, &plan(true, CACHES[1]), &run, false, &mut Seen(Vec::new(), Box::new(all))).unwrap_err().to_string();
         assert!(said.contains("traj_00000") && said.contains(words) && said.contains("hint:"), "{name}: {said}");
         let newest = std::fs::read_dir(run.join("checkpoints")).unwrap().map(|f| f.unwrap().file_name()).max().unwrap();
         assert!(newest.to_str().unwrap() >= "step_00000010", "{name}: {newest:?}");
         // With the files back in their place it goes on as if nothing had been.
         files.iter().zip(&contents).for_each(|(file, good)| std::fs::write(file, good).unwrap());
         let again = Dataset::open(data.dir()).unwrap();
-        train(&again, &plan(true, CACHES[1]), &run, true, &mut quiet()).unwrap();
+        train(&Alone, &again, &plan(true, CACHES[1]), &run, true, &mut quiet()).unwrap();
         assert!(model(&run) == model(&whole), "{name}");
     }
 }

@@ -95,10 +95,10 @@ fn train_by(processes: &Processes, options: &Options, context: &Context) -> Resu
     set.extend(options.time_limit.iter().map(|s| format!("training.time_limit={s:?}")));
     let plan = plan_of(&data, &set)?;
     if processes.rank() > 0 {
-        return Ok(femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut Silent)?);
+        return Ok(femur_learn::train(processes, &data, &plan, output, options.resume, &mut Silent)?);
     }
     let mut printer = Printer { context, began: None, last: None, board: None, run: options.tensorboard.then_some(output) };
-    let summary = femur_learn::train_over(processes, &data, &plan, output, options.resume, &mut printer)?;
+    let summary = femur_learn::train(processes, &data, &plan, output, options.resume, &mut printer)?;
     if summary.already_finished {
         context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
     }
