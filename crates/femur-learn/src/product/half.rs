@@ -22,6 +22,7 @@ pub(super) enum Unit {
     /// The matrix unit.
     Matrix,
     /// The dot product of vectors.
+    // `units` names it on x86-64 alone.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Dot,
 }
