@@ -52,6 +52,16 @@ pub enum LearnError {
         /// First field that is not finite in the prediction.
         field: Option<String>,
     },
+    /// A device other than this process failed.
+    #[error("{device}: {what}\n  hint: {hint}")]
+    Device {
+        /// Which one.
+        device: String,
+        /// What went wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// Ctrl-C.
     #[error("interrupted: go on with --resume")]
     Interrupted,

@@ -4,8 +4,7 @@ use crate::features::{Dynamic, fed_back, held_targets, read_inputs};
 use crate::model_file::{self, Array};
 use crate::sample::Example;
 use crate::surrogate::{Header, Surrogate};
-use crate::tape::Recorder;
-use crate::{LearnError, Var};
+use crate::{LearnError, Precision, Var};
 use femur_sim::{Coordinates, LearningTask, NodeType, Target, Trajectory};
 use safetensors::Dtype;
 use serde_json::{Value, json};
@@ -36,7 +35,7 @@ impl Surrogate {
         let fed = example.fed(self.task(), step)?;
         let dynamic = Dynamic::new(self.task(), &example.body.setup, &example.body.graph, step, &fed)?;
         let input = self.input(&example.body.graph, None, &dynamic);
-        let output = self.run(&self.vars, &input, &mut Recorder::inference());
+        let output = self.run(&self.vars, &input, None, Precision::F32)?;
         let matrix =
             |name: &str, m: &Var<f32>| -> Array { (name.into(), Dtype::F32, vec![m.rows(), m.columns()], model_file::bytes(m.values())) };
         let numbers = |name: &str, v: &[u32]| -> Array {
@@ -47,7 +46,7 @@ impl Surrogate {
             matrix("edges", &input.edges),
             numbers("senders", &input.graph.senders),
             numbers("receivers", &input.graph.receivers),
-            matrix("output", &output),
+            ("output".into(), Dtype::F32, vec![input.nodes.rows(), self.header.widths().outputs], model_file::bytes(output.output())),
         ];
         let mut description = columns(&self.header);
         description["schema"] = json!("femur-graph");

@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod config;
+mod device;
 mod error;
 mod features;
 mod feed;
@@ -28,10 +29,11 @@ mod tape;
 mod train;
 
 pub use config::{ModelConfig, Optimiser, Plan, TrainingConfig};
+pub use device::{Device, Handle, Loaded, NetworkOn, Pass};
 pub use error::LearnError;
 pub use feed::TrajectorySource;
 pub use imported::{IMPORTED, TargetSpec, imported_task};
-pub use params::Params;
+pub use params::{Params, Vars};
 pub use ranks::{Alone, Ranks};
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};

@@ -1,9 +1,11 @@
 //! A model's parameters by name.
 
-use crate::{Real, Var};
+use crate::device::{Device, Loaded};
+use crate::{LearnError, Real, Var};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Named matrices, in the order in which the model asked for them.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +49,13 @@ impl Params {
     /// The parameters as matrices with gradients.
     pub fn vars<E: Real>(&self) -> Vars<E> {
         let list = self.list.iter().map(|(_, r, c, v)| Var::parameter(v.iter().map(|&v| E::of(f64::from(v))).collect(), *r, *c)).collect();
-        Vars { list, index: self.index.clone() }
+        Vars { list, index: self.index.clone(), loaded: None }
+    }
+
+    /// The same, to be computed with on a device, if there is one.
+    pub(crate) fn vars_on(&self, device: Option<&dyn Device>) -> Result<Vars<f32>, LearnError> {
+        let loaded = device.map(|d| d.load(self)).transpose()?;
+        Ok(Vars { loaded, ..self.vars() })
     }
 }
 
@@ -57,6 +65,8 @@ pub struct Vars<E: Real> {
     /// In the order of [`Params::list`].
     pub list: Vec<Var<E>>,
     index: BTreeMap<String, usize>,
+    /// The same on a device, which then computes.
+    pub(crate) loaded: Option<Arc<dyn Loaded>>,
 }
 
 impl<E: Real> Vars<E> {

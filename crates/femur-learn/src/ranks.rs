@@ -1,5 +1,7 @@
 //! Processes that train together.
 
+use crate::device::Device;
+
 /// The processes of a training, each of which computes its share of every batch; all make the same updates.
 pub trait Ranks {
     /// Number of this process, from 0. The first one writes the files, which the others can read.
@@ -10,6 +12,11 @@ pub trait Ranks {
     fn sum_f32(&self, values: &mut [f32]);
     /// The same in double precision.
     fn sum_f64(&self, values: &mut [f64]);
+
+    /// The device on which this process computes; without one it does so itself.
+    fn device(&self) -> Option<&dyn Device> {
+        None
+    }
 }
 
 /// One process by itself.

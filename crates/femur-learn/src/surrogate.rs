@@ -2,6 +2,7 @@
 
 use crate::LearnError;
 use crate::config::{MOST_CENTERS, Plan};
+use crate::device::{Device, HostPass, Pass};
 use crate::features::{
     Channels, Dynamic, StaticGraph, dynamic_nodes, dynamic_width, edge_width, read_inputs, static_edge_width, static_width, target_fields,
 };
@@ -11,7 +12,7 @@ use crate::normalise::Normaliser;
 use crate::params::{Params, Vars};
 use crate::parts::Part;
 use crate::sample::Example;
-use crate::tape::{Recorder, Var};
+use crate::tape::{Memory, Precision, Recorder, Var};
 use femur_dataset::Dataset;
 use femur_mesh::{Field, Location};
 use femur_sim::{LearningTask, Setup, SimError, Simulator, State, UnitResponse, Update};
@@ -136,8 +137,14 @@ impl Surrogate {
 
     /// Loads a model file; nothing else is needed.
     pub fn load(path: &Path) -> Result<Self, LearnError> {
+        Surrogate::load_on(path, None)
+    }
+
+    /// The same, to predict on a device, if there is one.
+    pub fn load_on(path: &Path, device: Option<&dyn Device>) -> Result<Self, LearnError> {
         let (header, params) = model_file::read(path)?;
-        Surrogate::new(Arc::new(header), &params).map_err(|e| LearnError::file(path, e.to_string()))
+        let surrogate = Surrogate::new(Arc::new(header), &params).map_err(|e| LearnError::file(path, e.to_string()))?;
+        Ok(Surrogate { vars: params.vars_on(device)?, ..surrogate })
     }
 
     /// What it predicts.
@@ -247,21 +254,21 @@ impl Surrogate {
         Ok(SurrogateSimulator { surrogate: self.clone(), setup, graph, channels: Vec::new(), responses: Vec::new() })
     }
 
-    /// The network's output at the nodes of the graph or of one part of it, `[nodes, outputs]`, still normalised.
-    pub(crate) fn forward(
+    /// The network's output for what it reads, `[nodes, outputs]`, still normalised; with `keep`, gradients can follow.
+    pub(crate) fn run<'v>(
         &self,
-        vars: &Vars<f32>,
-        graph: &StaticGraph,
-        part: Option<&Part>,
-        dynamic: &Dynamic,
-        recorder: &mut Recorder<f32>,
-    ) -> Var<f32> {
-        self.run(vars, &self.input(graph, part, dynamic), recorder)
-    }
-
-    /// The network's output for what it reads.
-    pub(crate) fn run(&self, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
-        self.model.forward(&self.header.plan.model, vars, input, recorder)
+        vars: &'v Vars<f32>,
+        input: &GraphInput<f32>,
+        keep: Option<Memory>,
+        precision: Precision,
+    ) -> Result<Box<dyn Pass + 'v>, LearnError> {
+        let config = &self.header.plan.model;
+        if let Some(loaded) = &vars.loaded {
+            return loaded.run(input, keep, precision, &|ops, nodes, edges| self.model.network(config, ops, nodes, edges));
+        }
+        let mut recorder = keep.map_or_else(Recorder::inference, Recorder::training).with(precision);
+        let out = self.model.forward(config, vars, input, &mut recorder);
+        Ok(Box::new(HostPass { recorder, out, vars }))
     }
 
     /// What the network reads: static features as they are, those that change in time normalised.
@@ -276,21 +283,21 @@ impl Surrogate {
     }
 
     /// The network's output at all nodes, `[n, outputs]`, still normalised.
-    fn output(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic) -> Vec<f32> {
+    fn output(&self, vars: &Vars<f32>, graph: &StaticGraph, dynamic: &Dynamic) -> Result<Vec<f32>, LearnError> {
         let width = self.header.widths().outputs;
         let mut all = vec![0.0; graph.n * width];
         for part in graph.pieces() {
-            let out = self.forward(vars, graph, part, dynamic, &mut Recorder::inference());
+            let out = self.run(vars, &self.input(graph, part, dynamic), None, Precision::F32)?;
             match part {
-                None => all.copy_from_slice(out.values()),
+                None => all.copy_from_slice(out.output()),
                 Some(part) => {
-                    for (&node, row) in part.nodes[..part.owned].iter().zip(out.values().chunks_exact(width)) {
+                    for (&node, row) in part.nodes[..part.owned].iter().zip(out.output().chunks_exact(width)) {
                         all[node as usize * width..][..width].copy_from_slice(row);
                     }
                 }
             }
         }
-        all
+        Ok(all)
     }
 
     /// The first field that is not finite in the network's output.
@@ -327,7 +334,7 @@ impl Surrogate {
     ) -> Result<(State, Channels), LearnError> {
         let task = self.task();
         let rows = Dynamic::new(task, setup, graph, step, fed)?;
-        let values = self.header.outputs.restore(&self.output(vars, graph, &rows));
+        let values = self.header.outputs.restore(&self.output(vars, graph, &rows)?);
         let (n, c, k) = (graph.n, self.header.components(), self.header.channels());
         let mut channels = Vec::with_capacity(k);
         for channel in 0..k {

@@ -7,9 +7,8 @@ use crate::model_file;
 use crate::optimise::{self, Step};
 use crate::params::{Params, Vars};
 use crate::ranks::Ranks;
-use crate::sample::{Body, Example, Sample};
+use crate::sample::{Body, Draw, Example, Sample};
 use crate::surrogate::{Header, Surrogate};
-use crate::tape::Recorder;
 use crate::{LearnError, kernels, models, pool};
 use rayon::prelude::*;
 use std::fmt::Write as _;
@@ -258,7 +257,7 @@ fn train_within<'s, 'e: 's>(
         let mut last = done == plan.training.steps;
         let mut valid_text = String::new();
         if done % plan.training.validate_every == 0 || last {
-            let rmse = validate(ranks, &surrogate, &state.params.vars(), &valid, loss)?;
+            let rmse = validate(ranks, &surrogate, &state.params.vars_on(ranks.device())?, &valid, loss)?;
             let best = state.progress.best.is_none_or(|b| rmse < b);
             if best {
                 (state.progress.best, state.progress.best_step) = (Some(rmse), done);
@@ -358,7 +357,7 @@ fn update(
     state: &mut State,
 ) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
-    let vars: Vars<f32> = state.params.vars();
+    let vars = state.params.vars_on(ranks.device())?;
     let draws = feed.draws(step, state.progress.drawn);
     let mine = feed.own(draws.clone());
     let own = batch(surrogate, t, &vars, feed, &mine, step);
@@ -392,7 +391,7 @@ fn update(
     }
     let clip = scale * (t.clip / norm.max(t.clip)) as f32;
     let rate = t.rate(step) * state.progress.rate_factor;
-    optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t);
+    optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t, ranks.device())?;
     Ok(loss)
 }
 
@@ -408,21 +407,31 @@ fn batch(
     let (mut loss, mut sum) = (0.0, Vec::new());
     // Not all at once: every graph's gradients are as large as the network.
     for places in places.chunks(2 * rayon::current_num_threads()) {
+        let drawn = feed.take(places)?.into_par_iter().with_max_len(1);
+        let sample = |(example, draw): (Arc<Example>, Draw)| -> Result<_, LearnError> {
+            let sample = example.sample(surrogate, vars, draw)?;
+            Ok((example, sample))
+        };
+        let learn = |drawn: Result<(Arc<Example>, Sample), LearnError>| {
+            let (example, sample) = drawn?;
+            gradients(surrogate, t, vars, &example.body, &sample, step)
+        };
         // All, so that of several failures the first is told whichever thread ends first.
-        let results: Vec<_> = feed
-            .take(places)?
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(example, draw)| {
-                let sample = example.sample(surrogate, vars, draw)?;
-                gradients(surrogate, t, vars, &example.body, &sample, step)
-            })
-            .collect();
+        let results: Vec<_> = if vars.loaded.is_some() {
+            // A device takes one graph after the other, in their order.
+            let samples: Vec<_> = drawn.map(sample).collect();
+            samples.into_iter().map(learn).collect()
+        } else {
+            drawn.map(|drawn| learn(sample(drawn))).collect()
+        };
         for result in results {
             let (l, gradients) = result?;
             loss += l;
             add_all(&mut sum, gradients);
         }
+    }
+    if let Some(loaded) = &vars.loaded {
+        sum = loaded.take_gradients()?;
     }
     Ok((loss, sum))
 }
@@ -438,11 +447,11 @@ fn gradients(
 ) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
     let (mut loss, mut sum, width) = (0.0, Vec::new(), targets.len() / body.graph.n.max(1));
     for part in body.graph.pieces() {
-        let mut recorder = Recorder::training(t.memory).with(t.precision);
-        let out = surrogate.forward(vars, &body.graph, part, features, &mut recorder);
-        let mut seed = vec![0.0; out.values().len()];
+        let pass = surrogate.run(vars, &surrogate.input(&body.graph, part, features), Some(t.memory), t.precision)?;
+        let out = pass.output();
+        let mut seed = vec![0.0; out.len()];
         let owned = part.map_or(body.graph.n, |p| p.owned);
-        for (row, (y, seed)) in out.values().chunks_exact(width).zip(seed.chunks_exact_mut(width)).take(owned).enumerate() {
+        for (row, (y, seed)) in out.chunks_exact(width).zip(seed.chunks_exact_mut(width)).take(owned).enumerate() {
             let first = part.map_or(row, |p| p.nodes[row] as usize) * width;
             for c in 0..width {
                 let (d, w) = (y[c] - targets[first + c], weights[first + c]);
@@ -451,11 +460,10 @@ fn gradients(
             }
         }
         if !loss.is_finite() {
-            let field = surrogate.not_finite(out.values());
+            let field = surrogate.not_finite(out);
             return Err(LearnError::Diverged { step, loss, example: body.name.clone(), field });
         }
-        let mut grads = recorder.backward(&out, seed);
-        add_all(&mut sum, vars.list.iter().map(|v| grads.take(v)).collect());
+        add_all(&mut sum, pass.backward(seed)?);
     }
     Ok((loss, sum))
 }

@@ -1,12 +1,10 @@
 //! The steps that networks are made of: full and lite message passing, attention over learned slices.
 
 use super::{Net, init_linear, init_mlp, init_norm};
-use crate::Real;
 use crate::config::ModelConfig;
-use crate::ops::{Adjacency, step_params};
 use crate::params::Params;
-use crate::tape::Var;
-use std::sync::Arc;
+#[cfg(test)]
+use crate::{Real, ops::Host, tape::Var};
 
 pub(super) fn init_lite(p: &mut Params, name: &str, width: usize, edges: usize) {
     init_norm(p, &format!("{name}.norm"), width);
@@ -17,15 +15,17 @@ pub(super) fn init_lite(p: &mut Params, name: &str, width: usize, edges: usize) 
 }
 
 /// `v + W mean(relu(A v_s + B v_r + C e))`, on normalised `v`.
-pub(super) fn lite<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, edges: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
+pub(super) fn lite<V: Clone>(net: &mut Net<'_, V>, name: &str, v: &V, edges: &V) -> V {
     let x = net.norm(v, &format!("{name}.norm"));
     let p = net.matmul(&x, &format!("{name}.sender"));
     let q = net.matmul(&x, &format!("{name}.receiver"));
-    let layer = [net.vars.get(&format!("{name}.edge.weight")), net.vars.get(&format!("{name}.edge.bias"))];
-    let m = net.ops.lite_messages([&p, &q], edges, layer, graph);
+    let [weight, bias] = net.layer(&format!("{name}.edge"));
+    let m = net.ops.lite_messages([&p, &q], edges, [&weight, &bias]);
     net.residual(v, &m, &format!("{name}.out"))
 }
 
+/// The parameters of a step of the published kind (Pfaff et al. 2021): edge and node networks with LayerNorm and residuals; the first
+/// layers are split into products per node and per edge.
 pub(super) fn init_full(p: &mut Params, name: &str, width: usize, hidden: usize) {
     p.weight(&format!("{name}.sender.weight"), width, width, 1.0);
     p.weight(&format!("{name}.receiver.weight"), width, width, 1.0);
@@ -42,55 +42,35 @@ pub(super) fn init_full(p: &mut Params, name: &str, width: usize, hidden: usize)
     }
 }
 
-/// Steps of the published kind (Pfaff et al. 2021) one after another: edge and node networks with LayerNorm and residuals; the first
-/// layers are split into products per node and per edge.
-pub(super) fn full_steps<E: Real>(net: &mut Net<'_, '_, E>, names: &[String], v: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> Var<E> {
-    let params = params(net, names);
-    net.ops.full_steps(v, e, &params, graph, false)
-}
-
-/// [`full_steps`] that give the edges too.
-pub(super) fn full_steps_with_edges<E: Real>(
-    net: &mut Net<'_, '_, E>,
-    names: &[String],
-    v: &Var<E>,
-    e: &Var<E>,
-    graph: &Arc<Adjacency>,
-) -> (Var<E>, Var<E>) {
-    let params = params(net, names);
-    let both = net.ops.full_steps(v, e, &params, graph, true);
-    (net.ops.rows(&both, 0..v.rows()), net.ops.rows(&both, v.rows()..both.rows()))
-}
-
-fn params<'v, E: Real>(net: &Net<'_, 'v, E>, names: &[String]) -> Vec<Vec<&'v Var<E>>> {
-    let of = step_params(net.hidden);
-    names.iter().map(|name| of.iter().map(|p| net.vars.get(&format!("{name}.{p}"))).collect()).collect()
-}
-
-/// One such step by single operations: what [`full_steps`] is held against.
+/// One such step by single operations: what [`full_steps`](crate::ops::Operations::full_steps) is held against.
 #[cfg(test)]
-pub(super) fn full<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, e: &Var<E>, graph: &Arc<Adjacency>) -> (Var<E>, Var<E>) {
+pub(super) fn full<E: Real>(host: &mut Host<'_, '_, E>, hidden: usize, name: &str, v: &Var<E>, e: &Var<E>) -> (Var<E>, Var<E>) {
+    let graph = host.graph();
+    let mut net = Net { ops: host, hidden };
     let p = net.matmul(v, &format!("{name}.sender"));
     let q = net.matmul(v, &format!("{name}.receiver"));
     let r = net.linear(e, &format!("{name}.edge"));
-    let mut h = net.ops.edge_combine(&p, &q, &r, graph);
-    for k in 1..net.hidden {
+    let a = net.linear(v, &format!("{name}.node"));
+    let mut h = host.ops.edge_combine(&p, &q, &r, graph);
+    let mut net = Net { ops: host, hidden };
+    for k in 1..hidden {
         h = net.linear_relu(&h, &format!("{name}.edge_hidden.{k}"));
     }
     let h = net.linear(&h, &format!("{name}.edge_out"));
     let h = net.norm(&h, &format!("{name}.edge_norm"));
-    let e = net.ops.add(e, &h);
-    let sum = net.ops.segment_sum(&h, graph);
-    let a = net.linear(v, &format!("{name}.node"));
+    let sum = host.ops.segment_sum(&h, graph);
+    let e = host.ops.add(e, &h);
+    let mut net = Net { ops: host, hidden };
     let b = net.matmul(&sum, &format!("{name}.node_message"));
-    let h = net.ops.add(&a, &b);
-    let mut h = net.ops.relu(&h);
-    for k in 1..net.hidden {
+    let h = host.ops.add(&a, &b);
+    let mut h = host.ops.relu(&h);
+    let mut net = Net { ops: host, hidden };
+    for k in 1..hidden {
         h = net.linear_relu(&h, &format!("{name}.node_hidden.{k}"));
     }
     let h = net.linear(&h, &format!("{name}.node_out"));
     let h = net.norm(&h, &format!("{name}.node_norm"));
-    (net.ops.add(v, &h), e)
+    (host.ops.add(v, &h), e)
 }
 
 pub(super) fn init_attention(p: &mut Params, name: &str, c: &ModelConfig) {
@@ -107,7 +87,7 @@ pub(super) fn init_attention(p: &mut Params, name: &str, c: &ModelConfig) {
 }
 
 /// Attention over learned slices, linear in the number of nodes (Wu et al. 2024), then a node network; both with residuals.
-pub(super) fn attention<E: Real>(net: &mut Net<'_, '_, E>, name: &str, v: &Var<E>, heads: usize, slices: usize) -> Var<E> {
+pub(super) fn attention<V: Clone>(net: &mut Net<'_, V>, name: &str, v: &V, heads: usize, slices: usize) -> V {
     let x = net.norm(v, &format!("{name}.norm"));
     let s = net.linear(&x, &format!("{name}.slice"));
     let s = net.ops.softmax(&s, slices);

@@ -2,41 +2,41 @@
 //!
 //! `[model] pattern` names the steps: L lite, F full, T attention.
 
-use super::blocks::{attention, full_steps, full_steps_with_edges, init_attention, init_full, init_lite, lite};
-use super::{GraphInput, Model, Net, Widths, init_mlp};
-use crate::Real;
+use super::blocks::{attention, init_attention, init_full, init_lite, lite};
+use super::{Model, Net, Network, Widths, init_mlp};
 use crate::config::ModelConfig;
-use crate::ops::Ops;
-use crate::params::{Params, Vars};
-use crate::tape::{Recorder, Var};
+use crate::ops::Operations;
+use crate::params::Params;
 
 /// The network.
 pub(super) struct MeshGraphNetGlobal;
 
-fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
-    let mut net = Net { ops: Ops { recorder }, vars, hidden: config.hidden_layers };
-    let mut v = net.mlp(&input.nodes, "encode.node");
-    let mut e = config.pattern.contains('F').then(|| net.mlp(&input.edges, "encode.edge"));
-    let pattern = config.pattern.as_bytes();
-    let mut k = 0;
-    while k < pattern.len() {
-        // Full steps that follow one another are one operation.
-        let run = pattern[k..].iter().take_while(|s| **s == b'F').count().max(1);
-        let names: Vec<String> = (k..k + run).map(|k| format!("step.{k}")).collect();
-        v = match (pattern[k], &e) {
-            (b'T', _) => attention(&mut net, &names[0], &v, config.heads, config.slices),
-            (b'F', Some(latent)) if pattern[k + run..].contains(&b'F') => {
-                let (next, latent) = full_steps_with_edges(&mut net, &names, &v, latent, &input.graph);
-                e = Some(latent);
-                next
-            }
-            (b'F', Some(latent)) => full_steps(&mut net, &names, &v, latent, &input.graph),
-            _ => lite(&mut net, &names[0], &v, &input.edges, &input.graph),
-        };
-        k += run;
+impl<V: Clone> Network<V> for MeshGraphNetGlobal {
+    fn network(&self, config: &ModelConfig, ops: &mut dyn Operations<Var = V>, nodes: &V, edges: &V) -> V {
+        let mut net = Net { ops, hidden: config.hidden_layers };
+        let mut v = net.mlp(nodes, "encode.node");
+        let mut e = config.pattern.contains('F').then(|| net.mlp(edges, "encode.edge"));
+        let pattern = config.pattern.as_bytes();
+        let mut k = 0;
+        while k < pattern.len() {
+            // Full steps that follow one another are one operation.
+            let run = pattern[k..].iter().take_while(|s| **s == b'F').count().max(1);
+            let names: Vec<String> = (k..k + run).map(|k| format!("step.{k}")).collect();
+            v = match (pattern[k], &e) {
+                (b'T', _) => attention(&mut net, &names[0], &v, config.heads, config.slices),
+                (b'F', Some(latent)) => {
+                    let more = pattern[k + run..].contains(&b'F');
+                    let (next, latent) = net.ops.full_steps(&v, latent, &names, config.hidden_layers, more);
+                    e = latent.or(e);
+                    next
+                }
+                _ => lite(&mut net, &names[0], &v, edges),
+            };
+            k += run;
+        }
+        let v = net.norm(&v, "decode.norm");
+        net.mlp(&v, "decode")
     }
-    let v = net.norm(&v, "decode.norm");
-    net.mlp(&v, "decode")
 }
 
 impl Model for MeshGraphNetGlobal {
@@ -64,13 +64,5 @@ impl Model for MeshGraphNetGlobal {
 
     fn reach(&self, config: &ModelConfig) -> Option<usize> {
         (!config.pattern.contains('T')).then_some(config.pattern.len())
-    }
-
-    fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
-        forward(c, vars, input, recorder)
-    }
-
-    fn forward_f64(&self, c: &ModelConfig, vars: &Vars<f64>, input: &GraphInput<f64>, recorder: &mut Recorder<f64>) -> Var<f64> {
-        forward(c, vars, input, recorder)
     }
 }

@@ -1,23 +1,23 @@
 //! `meshgraphnet`: encode, process, decode (Pfaff et al. 2021, Learning mesh-based simulation with graph networks).
 
-use super::blocks::{full_steps, init_full};
-use super::{GraphInput, Model, Net, Widths, init_mlp};
-use crate::Real;
+use super::blocks::init_full;
+use super::{Model, Net, Network, Widths, init_mlp};
 use crate::config::ModelConfig;
-use crate::ops::Ops;
-use crate::params::{Params, Vars};
-use crate::tape::{Recorder, Var};
+use crate::ops::Operations;
+use crate::params::Params;
 
 /// The network.
 pub(super) struct MeshGraphNet;
 
-fn forward<E: Real>(config: &ModelConfig, vars: &Vars<E>, input: &GraphInput<E>, recorder: &mut Recorder<E>) -> Var<E> {
-    let mut net = Net { ops: Ops { recorder }, vars, hidden: config.hidden_layers };
-    let v = net.mlp(&input.nodes, "encode.node");
-    let e = net.mlp(&input.edges, "encode.edge");
-    let names: Vec<String> = (0..config.steps).map(|k| format!("step.{k}")).collect();
-    let v = full_steps(&mut net, &names, &v, &e, &input.graph);
-    net.mlp(&v, "decode")
+impl<V: Clone> Network<V> for MeshGraphNet {
+    fn network(&self, config: &ModelConfig, ops: &mut dyn Operations<Var = V>, nodes: &V, edges: &V) -> V {
+        let mut net = Net { ops, hidden: config.hidden_layers };
+        let v = net.mlp(nodes, "encode.node");
+        let e = net.mlp(edges, "encode.edge");
+        let names: Vec<String> = (0..config.steps).map(|k| format!("step.{k}")).collect();
+        let (v, _) = net.ops.full_steps(&v, &e, &names, config.hidden_layers, false);
+        net.mlp(&v, "decode")
+    }
 }
 
 impl Model for MeshGraphNet {
@@ -37,13 +37,5 @@ impl Model for MeshGraphNet {
 
     fn reach(&self, config: &ModelConfig) -> Option<usize> {
         Some(config.steps)
-    }
-
-    fn forward(&self, c: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
-        forward(c, vars, input, recorder)
-    }
-
-    fn forward_f64(&self, c: &ModelConfig, vars: &Vars<f64>, input: &GraphInput<f64>, recorder: &mut Recorder<f64>) -> Var<f64> {
-        forward(c, vars, input, recorder)
     }
 }

@@ -5,7 +5,8 @@ mod global;
 mod meshgraphnet;
 
 use crate::config::ModelConfig;
-use crate::ops::{Adjacency, Ops};
+use crate::device::Handle;
+use crate::ops::{Adjacency, Host, Operations};
 use crate::params::{Params, Vars};
 use crate::tape::{Recorder, Var};
 use crate::{LearnError, Real};
@@ -32,18 +33,30 @@ pub struct GraphInput<E: Real> {
     pub graph: Arc<Adjacency>,
 }
 
-/// A network that maps graphs to values at their nodes.
-pub trait Model: Send + Sync {
+/// What a network computes, from operations on matrices of one kind.
+pub trait Network<V: Clone> {
+    /// Values at the nodes `[n, outputs]` from node features `[n, nodes]` and edge features `[edges, edges]`.
+    fn network(&self, config: &ModelConfig, ops: &mut dyn Operations<Var = V>, nodes: &V, edges: &V) -> V;
+}
+
+/// A network that maps graphs to values at their nodes, with f32 or (for checks of gradients) f64 or on a device.
+pub trait Model: Network<Var<f32>> + Network<Var<f64>> + Network<Handle> + Send + Sync {
     /// Name in a case file.
     fn name(&self) -> &'static str;
     /// Adds the parameters.
     fn init(&self, widths: Widths, config: &ModelConfig, params: &mut Params);
     /// Message steps, which is as far as a node sees; `None` where it sees all others.
     fn reach(&self, config: &ModelConfig) -> Option<usize>;
-    /// Computes `[n, outputs]` in f32.
-    fn forward(&self, config: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32>;
-    /// The same in f64, for checks of gradients.
-    fn forward_f64(&self, config: &ModelConfig, vars: &Vars<f64>, input: &GraphInput<f64>, recorder: &mut Recorder<f64>) -> Var<f64>;
+
+    /// Computes `[n, outputs]` in f32 in this process.
+    fn forward(&self, config: &ModelConfig, vars: &Vars<f32>, input: &GraphInput<f32>, recorder: &mut Recorder<f32>) -> Var<f32> {
+        self.network(config, &mut Host::new(vars, input, recorder), &input.nodes, &input.edges)
+    }
+
+    /// The same in f64.
+    fn forward_f64(&self, config: &ModelConfig, vars: &Vars<f64>, input: &GraphInput<f64>, recorder: &mut Recorder<f64>) -> Var<f64> {
+        self.network(config, &mut Host::new(vars, input, recorder), &input.nodes, &input.edges)
+    }
 }
 
 /// Every network.
@@ -57,38 +70,51 @@ pub fn find(name: &str) -> Result<&'static dyn Model, LearnError> {
     })
 }
 
-/// Operations with the parameters at hand.
-pub(crate) struct Net<'a, 'v, E: Real> {
-    pub(crate) ops: Ops<'a, E>,
-    pub(crate) vars: &'v Vars<E>,
+/// Layers by the names of their parameters.
+pub(crate) struct Net<'a, V: Clone> {
+    pub(crate) ops: &'a mut dyn Operations<Var = V>,
     /// Hidden layers of each network.
     pub(crate) hidden: usize,
 }
 
-impl<E: Real> Net<'_, '_, E> {
-    pub(crate) fn linear(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        self.ops.linear(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+impl<V: Clone> Net<'_, V> {
+    /// Two parameters of a layer.
+    fn two(&mut self, name: &str, of: [&str; 2]) -> [V; 2] {
+        of.map(|p| self.ops.parameter(&format!("{name}.{p}")))
     }
 
-    pub(crate) fn linear_relu(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        self.ops.linear_relu(x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+    fn layer(&mut self, name: &str) -> [V; 2] {
+        self.two(name, ["weight", "bias"])
+    }
+
+    pub(crate) fn linear(&mut self, x: &V, name: &str) -> V {
+        let [w, b] = self.layer(name);
+        self.ops.linear(x, &w, &b)
+    }
+
+    pub(crate) fn linear_relu(&mut self, x: &V, name: &str) -> V {
+        let [w, b] = self.layer(name);
+        self.ops.linear_relu(x, &w, &b)
     }
 
     /// `r` plus a layer of `x`.
-    pub(crate) fn residual(&mut self, r: &Var<E>, x: &Var<E>, name: &str) -> Var<E> {
-        self.ops.linear_residual(r, x, self.vars.get(&format!("{name}.weight")), self.vars.get(&format!("{name}.bias")))
+    pub(crate) fn residual(&mut self, r: &V, x: &V, name: &str) -> V {
+        let [w, b] = self.layer(name);
+        self.ops.linear_residual(r, x, &w, &b)
     }
 
-    pub(crate) fn matmul(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        self.ops.matmul(x, self.vars.get(&format!("{name}.weight")))
+    pub(crate) fn matmul(&mut self, x: &V, name: &str) -> V {
+        let w = self.ops.parameter(&format!("{name}.weight"));
+        self.ops.matmul(x, &w)
     }
 
-    pub(crate) fn norm(&mut self, x: &Var<E>, name: &str) -> Var<E> {
-        self.ops.layer_norm(x, self.vars.get(&format!("{name}.scale")), self.vars.get(&format!("{name}.shift")))
+    pub(crate) fn norm(&mut self, x: &V, name: &str) -> V {
+        let [scale, shift] = self.two(name, ["scale", "shift"]);
+        self.ops.layer_norm(x, &scale, &shift)
     }
 
     /// The hidden layers with ReLU, and one more.
-    pub(crate) fn mlp(&mut self, x: &Var<E>, name: &str) -> Var<E> {
+    pub(crate) fn mlp(&mut self, x: &V, name: &str) -> V {
         let mut h = self.linear_relu(x, &format!("{name}.0"));
         for k in 1..self.hidden {
             h = self.linear_relu(&h, &format!("{name}.{k}"));

@@ -112,17 +112,19 @@ fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, f
     wiggle(&mut params);
     let vars = params.vars::<E>();
     let mut recorder = Recorder::training(kind.0).with(kind.1);
-    let mut net = Net { ops: Ops { recorder: &mut recorder }, vars: &vars, hidden };
+    let input = GraphInput { nodes: v.clone(), edges: e.clone(), graph: adjacency.clone() };
+    let mut host = Host::new(&vars, &input, &mut recorder);
     let (v2, e2) = if fused {
-        blocks::full_steps_with_edges(&mut net, &names, v, e, adjacency)
+        let (v2, e2) = host.full_steps(v, e, &names, hidden, true);
+        (v2, e2.unwrap())
     } else {
-        let (v1, e1) = blocks::full(&mut net, &names[0], v, e, adjacency);
-        blocks::full(&mut net, &names[1], &v1, &e1, adjacency)
+        let (v1, e1) = blocks::full(&mut host, hidden, &names[0], v, e);
+        blocks::full(&mut host, hidden, &names[1], &v1, &e1)
     };
     // Nodes and edges both reach the loss.
     let total = {
-        let sum = net.ops.segment_sum(&e2, adjacency);
-        net.ops.add(&v2, &sum)
+        let sum = host.ops.segment_sum(&e2, adjacency);
+        host.ops.add(&v2, &sum)
     };
     let seed = (0..total.values().len()).map(|k| E::of((k as f64 * 1.3).cos())).collect();
     let mut grads = recorder.backward(&total, seed);

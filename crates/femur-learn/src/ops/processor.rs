@@ -42,9 +42,9 @@ const STEP_PARAMS: [&str; 15] = [
 /// Those of each further hidden layer.
 const HIDDEN_PARAMS: [&str; 4] = ["edge_hidden.weight", "edge_hidden.bias", "node_hidden.weight", "node_hidden.bias"];
 
-/// Names of the parameters of a step with so many hidden layers, in the order in which [`Ops::full_steps`] takes them. Further layers
-/// are numbered from 1: `edge_hidden.1.weight`.
-pub(crate) fn step_params(hidden: usize) -> Vec<String> {
+/// Names of the parameters of a full step with so many hidden layers, below the step's own name. Further layers are numbered from 1:
+/// `edge_hidden.1.weight`.
+pub fn step_params(hidden: usize) -> Vec<String> {
     let further = (1..hidden).flat_map(|k| HIDDEN_PARAMS.map(|p| p.replace('.', &format!(".{k}."))));
     STEP_PARAMS.iter().map(|p| (*p).to_string()).chain(further).collect()
 }
