@@ -34,6 +34,7 @@ test: python
 	@.ci/need test
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p femur -p femur-benchmarks --features femur/cuda,femur-benchmarks/cuda -- -D warnings
 	cargo test --locked --workspace
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@.ci/book --check

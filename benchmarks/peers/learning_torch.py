@@ -73,13 +73,14 @@ class MeshGraphNet(nn.Module):
 
 def main(compiled=False, bf16=False):
     torch.set_num_threads(job["threads"])
-    tensor = lambda name, kind: torch.tensor(np.load(f"{job['folder']}/{name}.npy"), dtype=kind)
+    device = job["device"]
+    tensor = lambda name, kind: torch.tensor(np.load(f"{job['folder']}/{name}.npy"), dtype=kind, device=device)
     inputs = [tensor("nodes", torch.float32), tensor("edges", torch.float32), tensor("senders", torch.int64), tensor("receivers", torch.int64)]
     targets = tensor("targets", torch.float32)
-    model = MeshGraphNet()
+    model = MeshGraphNet().to(device)
     forward = torch.compile(model) if compiled else model
     optimiser = torch.optim.AdamW(model.parameters(), lr=job["rate"], weight_decay=0.0)
-    casting = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
+    casting = lambda: torch.autocast(device, dtype=torch.bfloat16, enabled=bf16)
 
     def train():
         optimiser.zero_grad()
@@ -109,7 +110,7 @@ def main(compiled=False, bf16=False):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return timer.wall, timer.cpu, values, {"peak_mb": peak}
 
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}", file=sys.stderr)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()}", file=sys.stderr)
     protocol.serve(run)
 
 

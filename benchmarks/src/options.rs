@@ -17,6 +17,9 @@ pub struct Options {
     /// Small sizes, one round: a check that everything runs, not a measurement
     #[arg(long)]
     pub quick: bool,
+    /// Learning on the first GPU, the peers too (feature cuda)
+    #[arg(long)]
+    pub cuda: bool,
     /// Print a Markdown table in place of JSON lines
     #[arg(long)]
     pub table: bool,

@@ -14,6 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("femur-io", &["femur-mesh", "femur-sim"]),
     ("femur-dataset", &["femur-mesh", "femur-sim"]),
     ("femur-learn", &["femur-dataset", "femur-sim", "femur-mesh", "femur-solve"]),
+    // Meshes and trajectories only for its tests.
+    ("femur-cuda", &["femur-learn", "femur-mesh", "femur-sim"]),
 ];
 
 /// Crates that may use every other.
@@ -21,6 +23,7 @@ const TESTS: &[&str] = &["femur", "femur-tests", "femur-benchmarks"];
 
 /// Dependencies that only one crate may name.
 const WALLED: &[(&str, &str)] = &[
+    ("cudarc", "femur-cuda"),
     ("dfdx", "femur-learn"),
     ("faer", "femur-solve"),
     ("nalgebra-sparse", "femur-solve"),

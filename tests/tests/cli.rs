@@ -210,6 +210,20 @@ fn the_whole_path_from_case_to_report() {
 }
 
 #[test]
+fn a_device_that_is_not_there_is_told_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    femur_ok(at, &["new", "plate-hole"]);
+    femur_ok(at, &with(&["generate", "case.toml", "-o", "data"], PLATE));
+    for (device, says) in [("cuda", "--device cpu"), ("cuda:7", "cuda:7"), ("gpu", "cuda:N")] {
+        let out = femur(at, &["train", "data", "-o", "run", "--device", device]);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.contains(says), "{said}");
+        assert!(!at.join("run").exists());
+    }
+}
+
+#[test]
 fn equal_seeds_give_equal_data_and_models_whatever_the_threads() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -7,9 +7,9 @@ use crate::options::Options;
 use crate::peer::{Peer, Runtime, start_all};
 use anyhow::{Context as _, Result};
 use femur_learn::models::{self, GraphInput, Widths};
-use femur_learn::ops::Adjacency;
+use femur_learn::ops::{Adjacency, Operations};
 use femur_learn::optimise::{self, Moments, Step};
-use femur_learn::{Memory, ModelConfig, Optimiser, Params, Precision, Recorder, TrainingConfig, Var};
+use femur_learn::{Device, Handle, Memory, ModelConfig, Optimiser, Params, Precision, Recorder, TrainingConfig, Var};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,15 +43,18 @@ fn scatter(len: usize, seed: f64) -> Vec<f32> {
 }
 
 impl Problem {
-    /// The edges, both ways, of a grid of triangles.
-    fn new(nx: usize, ny: usize, width: usize, steps: usize) -> Result<Self> {
-        let at = |i: usize, j: usize| (i * ny + j) as u32;
+    /// The edges, both ways, of so many grids of triangles beside each other.
+    fn new(copies: usize, nx: usize, ny: usize, width: usize, steps: usize) -> Result<Self> {
+        let at = |copy: usize, i: usize, j: usize| ((copy * nx + i) * ny + j) as u32;
         let mut pairs = Vec::new();
-        for i in 0..nx {
-            for j in 0..ny {
-                for (di, dj) in [(1, 0), (0, 1), (1, 1)] {
-                    if i + di < nx && j + dj < ny {
-                        pairs.extend([(at(i, j), at(i + di, j + dj)), (at(i + di, j + dj), at(i, j))]);
+        for copy in 0..copies {
+            for i in 0..nx {
+                for j in 0..ny {
+                    for (di, dj) in [(1, 0), (0, 1), (1, 1)] {
+                        if i + di < nx && j + dj < ny {
+                            let (a, b) = (at(copy, i, j), at(copy, i + di, j + dj));
+                            pairs.extend([(a, b), (b, a)]);
+                        }
                     }
                 }
             }
@@ -66,9 +69,9 @@ impl Problem {
             params,
             receivers: pairs.iter().map(|p| p.0).collect(),
             senders: pairs.iter().map(|p| p.1).collect(),
-            nodes: scatter(nx * ny * WIDTHS.nodes, 0.3),
+            nodes: scatter(copies * nx * ny * WIDTHS.nodes, 0.3),
             edges: scatter(pairs.len() * WIDTHS.edges, 0.7),
-            targets: scatter(nx * ny * WIDTHS.outputs, 0.1),
+            targets: scatter(copies * nx * ny * WIDTHS.outputs, 0.1),
         })
     }
 
@@ -101,26 +104,39 @@ impl Problem {
         for (name, _, columns, values) in &self.params.list {
             npy::write(&folder.join(format!("{name}.npy")), &wide(values), *columns)?;
         }
-        Ok(json!({"folder": folder, "threads": options.threads, "width": self.config.width, "steps": self.config.steps, "rate": RATE}))
+        Ok(json!({"folder": folder, "threads": options.threads, "width": self.config.width, "steps": self.config.steps, "rate": RATE,
+            "device": if options.cuda { "cuda" } else { "cpu" }}))
     }
 }
 
 pub(super) fn run(options: &Options, out: &mut dyn FnMut(Value)) -> Result<()> {
     let (width, steps) = options.pick((128, 15), (8, 2));
-    for (nx, ny) in options.pick(vec![(38, 50), (85, 100)], vec![(5, 6)]) {
-        let problem = Problem::new(nx, ny, width, steps)?;
+    let device = device(options)?;
+    let mut sizes = options.pick(vec![(1, 38, 50), (1, 85, 100)], vec![(1, 5, 6)]);
+    if device.is_some() {
+        // A batch, which fills a GPU.
+        sizes.extend(options.pick(vec![(8, 38, 50), (8, 85, 100)], vec![(2, 5, 6)]));
+    }
+    for (copies, nx, ny) in sizes {
+        let problem = Problem::new(copies, nx, ny, width, steps)?;
         let graph = format!("MeshGraphNet {steps} x {width}, {} nodes, {} edges", problem.n(), problem.senders.len());
         let scratch = tempfile::tempdir()?;
         let mut job = problem.hand_over(scratch.path(), options)?;
-        let plain = [Goal::Than("torch", 2.5), Goal::Than("torch-compile", 2.0)];
+        let plain = match (&device, copies) {
+            (None, _) => vec![Goal::Than("torch", 2.5), Goal::Than("torch-compile", 2.0)],
+            (Some(_), 1) => vec![Goal::Than("torch", 1.0)],
+            // Within 1.5 times the time of the compiled one.
+            (Some(_), _) => vec![Goal::Than("torch-compile", 1.0 / 1.5)],
+        };
+        let on_cpu = |goal: Goal| if device.is_none() { vec![goal] } else { Vec::new() };
         let store = Some(Memory::Store);
         let rows = [
-            ("training step", PEERS, plain.to_vec(), store, Precision::F32),
+            ("training step", PEERS, plain, store, Precision::F32),
             ("training step, recomputing", PEERS, Vec::new(), Some(Memory::Recompute), Precision::F32),
-            ("training step in f32 beside bf16", BF16, vec![Goal::Than("torch-bf16", 1.3)], store, Precision::F32),
-            ("training step in bf16", BF16, vec![Goal::Than("torch-bf16", 2.0)], store, Precision::Bf16),
+            ("training step in f32 beside bf16", BF16, on_cpu(Goal::Than("torch-bf16", 1.3)), store, Precision::F32),
+            ("training step in bf16", BF16, on_cpu(Goal::Than("torch-bf16", 2.0)), store, Precision::Bf16),
             ("training step in bf16, recomputing", BF16, Vec::new(), Some(Memory::Recompute), Precision::Bf16),
-            ("inference", PEERS, vec![Goal::Than("torch", 2.5)], None, Precision::F32),
+            ("inference", PEERS, on_cpu(Goal::Than("torch", 2.5)), None, Precision::F32),
         ];
         for (what, peers, goals, memory, precision) in rows {
             let size = format!("{what}, {graph}");
@@ -131,14 +147,25 @@ pub(super) fn run(options: &Options, out: &mut dyn FnMut(Value)) -> Result<()> {
             // Rounding of sums of thousands of terms; eight bits of mantissa
             let tolerance = if what.contains("bf16") { 0.1 } else { 2e-3 };
             let spec = Spec { work: "learning", size, goals, tolerance, rounds: options.pick(7, 1) };
-            out(contest(&spec, options, ours(&problem, memory, precision)?, start_all(peers, &job, options)?)?);
+            out(contest(&spec, options, ours(&problem, memory, precision, device.as_deref())?, start_all(peers, &job, options)?)?);
         }
     }
     Ok(())
 }
 
+/// The GPU, if that is asked for.
+fn device(options: &Options) -> Result<Option<Arc<dyn Device>>> {
+    if !options.cuda {
+        return Ok(None);
+    }
+    #[cfg(feature = "cuda")]
+    return Ok(Some(femur_cuda::open(0)?));
+    #[cfg(not(feature = "cuda"))]
+    anyhow::bail!("--cuda: this femur-bench was built without GPUs; build it with --features cuda")
+}
+
 /// A training step with its update, or (without memory) an inference.
-fn ours(problem: &Problem, memory: Option<Memory>, precision: Precision) -> Result<Runner<'_>> {
+fn ours<'a>(problem: &'a Problem, memory: Option<Memory>, precision: Precision, device: Option<&'a dyn Device>) -> Result<Runner<'a>> {
     let model = models::find(&problem.config.kind)?;
     let input = problem.input();
     let mut params = problem.params.clone();
@@ -146,28 +173,49 @@ fn ours(problem: &Problem, memory: Option<Memory>, precision: Precision) -> Resu
     let frozen = vec![false; params.list.len()];
     let training = TrainingConfig { optimiser: Optimiser::AdamW, ..TrainingConfig::plain(RATE) };
     let vars = params.vars::<f32>();
+    let loaded = device.map(|d| d.load(&params)).transpose()?;
+    let network =
+        |ops: &mut dyn Operations<Var = Handle>, nodes: &Handle, edges: &Handle| model.network(&problem.config, ops, nodes, edges);
     let mut number = 0;
     Ok(Box::new(move || {
         let floor = reset_peak();
         let Some(memory) = memory else {
-            let (seconds, y) = timed(|| model.forward(&problem.config, &vars, &input, &mut Recorder::inference()));
-            let square = y.values().iter().map(|v| f64::from(v * v)).sum::<f64>() / y.values().len() as f64;
+            let (seconds, y) = match &loaded {
+                None => timed(|| Ok(model.forward(&problem.config, &vars, &input, &mut Recorder::inference()).values().to_vec())),
+                Some(loaded) => timed(|| loaded.run(&input, None, precision, &network).map(|pass| pass.output().to_vec())),
+            };
+            let y = y?;
+            let square = y.iter().map(|v| f64::from(v * v)).sum::<f64>() / y.len() as f64;
             let detail = detail(problem.operations() / seconds.wall, floor)?;
             return Ok(Sample { seconds, answer: BTreeMap::from([("output".into(), square)]), detail });
         };
-        let (seconds, (loss, norm)) = timed(|| {
-            let vars = params.vars::<f32>();
-            let mut recorder = Recorder::training(memory).with(precision);
-            let y = model.forward(&problem.config, &vars, &input, &mut recorder);
-            let scale = 1.0 / y.values().len() as f32;
-            let off: Vec<f32> = y.values().iter().zip(&problem.targets).map(|(y, t)| y - t).collect();
-            let loss = off.iter().map(|d| f64::from(d * d * scale)).sum::<f64>();
-            let mut grads = recorder.backward(&y, off.iter().map(|d| 2.0 * scale * d).collect());
-            let gradients: Vec<Vec<f32>> = vars.list.iter().map(|v| grads.take(v)).collect();
+        let (seconds, values) = timed(|| -> Result<(f64, f64)> {
+            let scale = 1.0 / problem.targets.len() as f32;
+            let mut loss = 0.0;
+            let mut derivative = |y: &[f32]| -> Vec<f32> {
+                let off = || y.iter().zip(&problem.targets).map(|(y, t)| y - t);
+                loss = off().map(|d| f64::from(d * d * scale)).sum();
+                off().map(|d| 2.0 * scale * d).collect()
+            };
+            let gradients: Vec<Vec<f32>> = if let Some(device) = device {
+                let loaded = device.load(&params)?;
+                let pass = loaded.run(&input, Some(memory), precision, &network)?;
+                let seed = derivative(pass.output());
+                pass.backward(seed)?;
+                loaded.take_gradients()?
+            } else {
+                let vars = params.vars::<f32>();
+                let mut recorder = Recorder::training(memory).with(precision);
+                let y = model.forward(&problem.config, &vars, &input, &mut recorder);
+                let mut grads = recorder.backward(&y, derivative(y.values()));
+                vars.list.iter().map(|v| grads.take(v)).collect()
+            };
             let norm = gradients.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            optimise::update(&mut params, &mut moments, &gradients, &frozen, Step { number, rate: RATE, scale: 1.0 }, &training);
-            (loss, norm)
+            let step = Step { number, rate: RATE, scale: 1.0 };
+            optimise::update(&mut params, &mut moments, &gradients, &frozen, step, &training, device)?;
+            Ok((loss, norm))
         });
+        let (loss, norm) = values?;
         number += 1;
         let answer = BTreeMap::from([("loss".into(), loss), ("gradient".into(), norm)]);
         Ok(Sample { seconds, answer, detail: detail(3.0 * problem.operations() / seconds.wall, floor)? })

@@ -2,6 +2,7 @@
 //!
 //! Only `tape.rs` and `real.rs` name dfdx: replacing it touches these two files.
 
+mod batch;
 mod checkpoint;
 mod config;
 mod device;
@@ -34,7 +35,7 @@ pub use error::LearnError;
 pub use feed::TrajectorySource;
 pub use imported::{IMPORTED, TargetSpec, imported_task};
 pub use params::{Params, Vars};
-pub use ranks::{Alone, Ranks};
+pub use ranks::{Alone, Place, Ranks};
 pub use real::Real;
 pub use surrogate::{Surrogate, SurrogateSimulator};
 pub use tape::{Memory, Precision, Recorder, Var};

@@ -1,4 +1,4 @@
-//! Processes that train together.
+//! Where a training runs: processes that train together, and what each of them computes on.
 
 use crate::device::Device;
 
@@ -12,10 +12,20 @@ pub trait Ranks {
     fn sum_f32(&self, values: &mut [f32]);
     /// The same in double precision.
     fn sum_f64(&self, values: &mut [f64]);
+}
 
-    /// The device on which this process computes; without one it does so itself.
-    fn device(&self) -> Option<&dyn Device> {
-        None
+/// This process among those that train, and the device on which it computes, if it does not do so itself.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The processes.
+    pub ranks: &'a dyn Ranks,
+    /// The device.
+    pub device: Option<&'a dyn Device>,
+}
+
+impl<'a, R: Ranks> From<&'a R> for Place<'a> {
+    fn from(ranks: &'a R) -> Self {
+        Place { ranks, device: None }
     }
 }
 

@@ -225,7 +225,7 @@ impl Surrogate {
     /// A simulator of one case.
     pub fn simulator(&self, setup: Setup) -> Result<SurrogateSimulator, LearnError> {
         let mut graph = StaticGraph::new(self.task(), &setup)?;
-        if let Some(steps) = self.model.reach(&self.header.plan.model) {
+        if let Some(steps) = self.reach() {
             // Much larger graphs would fill the memory; the answer has the same bits.
             graph = graph.in_parts(&setup.mesh, MOST_NODES, steps, false);
         }
@@ -269,6 +269,11 @@ impl Surrogate {
         let mut recorder = keep.map_or_else(Recorder::inference, Recorder::training).with(precision);
         let out = self.model.forward(config, vars, input, &mut recorder);
         Ok(Box::new(HostPass { recorder, out, vars }))
+    }
+
+    /// Message steps, which is as far as a node sees; `None` where it sees all others.
+    pub(crate) fn reach(&self) -> Option<usize> {
+        self.model.reach(&self.header.plan.model)
     }
 
     /// What the network reads: static features as they are, those that change in time normalised.

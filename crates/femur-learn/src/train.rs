@@ -1,15 +1,16 @@
 //! The training loop: emits events, writes checkpoints, resumes to the same bytes.
 
+use crate::batch::batch;
 use crate::checkpoint::{Progress, State, last_checkpoint, write_checkpoint};
 use crate::config::{Plan, TrainingConfig};
 use crate::feed::{Feed, Store, TrajectorySource, read_all, usual_cache};
 use crate::model_file;
 use crate::optimise::{self, Step};
 use crate::params::{Params, Vars};
-use crate::ranks::Ranks;
-use crate::sample::{Body, Draw, Example, Sample};
+use crate::ranks::Place;
+use crate::sample::Example;
 use crate::surrogate::{Header, Surrogate};
-use crate::{LearnError, kernels, models, pool};
+use crate::{LearnError, models, pool};
 use rayon::prelude::*;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -103,28 +104,28 @@ const COLUMNS: &str = "step,loss,valid_rollout_rmse,lr,steps_per_s,elapsed_s\n";
 /// Trains; `out` gets model.safetensors (the best by validation rollout error), metrics.csv, run.json and checkpoints/.
 ///
 /// Several processes work on a batch as many times as large: what one process ([`crate::Alone`]) makes with that batch, up to rounding.
-pub fn train(
-    ranks: &dyn Ranks,
+pub fn train<'p>(
+    place: impl Into<Place<'p>>,
     data: &dyn TrajectorySource,
     plan: &Plan,
     out: &Path,
     resume: bool,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSummary, LearnError> {
-    std::thread::scope(|scope| train_within(scope, ranks, data, plan, out, resume, observer))
+    std::thread::scope(|scope| train_within(scope, place.into(), data, plan, out, resume, observer))
 }
 
 /// The same, with readers that end with the scope.
 fn train_within<'s, 'e: 's>(
     scope: &'s Scope<'s, 'e>,
-    ranks: &dyn Ranks,
+    place: Place<'_>,
     data: &'e dyn TrajectorySource,
     plan: &Plan,
     out: &Path,
     resume: bool,
     observer: &mut dyn TrainObserver,
 ) -> Result<TrainSummary, LearnError> {
-    let start = Instant::now();
+    let (start, Place { ranks, device }) = (Instant::now(), place);
     let first_rank = ranks.rank() == 0;
     let occupied = std::fs::read_dir(out).is_ok_and(|mut d| d.next().is_some());
     if occupied && !resume && first_rank {
@@ -229,7 +230,7 @@ fn train_within<'s, 'e: 's>(
             return Ok(summary(&state.progress, false, start));
         }
         let step = state.progress.step;
-        let loss = match update(ranks, &surrogate, plan, &mut feed, &frozen, &mut state) {
+        let loss = match update(place, &surrogate, plan, &mut feed, &frozen, &mut state) {
             // Once: back to what is on disk, with half the rate; a resumed run does the same.
             Err(e @ LearnError::Diverged { .. }) if state.progress.rate_factor == 1.0 => {
                 state = match last_checkpoint(&checkpoints)? {
@@ -257,7 +258,7 @@ fn train_within<'s, 'e: 's>(
         let mut last = done == plan.training.steps;
         let mut valid_text = String::new();
         if done % plan.training.validate_every == 0 || last {
-            let rmse = validate(ranks, &surrogate, &state.params.vars_on(ranks.device())?, &valid, loss)?;
+            let rmse = validate(place, &surrogate, &state.params.vars_on(device)?, &valid, loss)?;
             let best = state.progress.best.is_none_or(|b| rmse < b);
             if best {
                 (state.progress.best, state.progress.best_step) = (Some(rmse), done);
@@ -297,6 +298,7 @@ fn train_within<'s, 'e: 's>(
     checkpoint(&state, &csv)?;
     let run = serde_json::json!({
         "femur_version": env!("CARGO_PKG_VERSION"), "seconds": start.elapsed().as_secs_f64(), "threads": rayon::current_num_threads(),
+        "device": device.map(|d| d.name()),
         "steps": state.progress.step, "best_step": state.progress.best_step, "best_valid_rollout_rmse": state.progress.best,
         "parameters": state.params.count(), "resumed_at": first_step, "data_wait_s": feed.waited(),
     });
@@ -349,7 +351,7 @@ fn summary(p: &Progress, already_finished: bool, start: Instant) -> TrainSummary
 
 /// One update: a graph per thread, gradients summed in the order of the batch, clipped by their norm.
 fn update(
-    ranks: &dyn Ranks,
+    Place { ranks, device }: Place<'_>,
     surrogate: &Surrogate,
     plan: &Plan,
     feed: &mut Feed,
@@ -357,7 +359,7 @@ fn update(
     state: &mut State,
 ) -> Result<f64, LearnError> {
     let (t, step) = (&plan.training, state.progress.step);
-    let vars = state.params.vars_on(ranks.device())?;
+    let vars = state.params.vars_on(device)?;
     let draws = feed.draws(step, state.progress.drawn);
     let mine = feed.own(draws.clone());
     let own = batch(surrogate, t, &vars, feed, &mine, step);
@@ -391,94 +393,18 @@ fn update(
     }
     let clip = scale * (t.clip / norm.max(t.clip)) as f32;
     let rate = t.rate(step) * state.progress.rate_factor;
-    optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t, ranks.device())?;
+    optimise::update(&mut state.params, &mut state.moments, &sum, frozen, Step { number: step, rate, scale: clip }, t, device)?;
     Ok(loss)
 }
 
-/// Loss and gradients of the examples at these places of the sequence of all that are drawn, summed in their order.
-fn batch(
-    surrogate: &Surrogate,
-    t: &TrainingConfig,
-    vars: &Vars<f32>,
-    feed: &mut Feed,
-    places: &[usize],
-    step: usize,
-) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
-    let (mut loss, mut sum) = (0.0, Vec::new());
-    // Not all at once: every graph's gradients are as large as the network.
-    for places in places.chunks(2 * rayon::current_num_threads()) {
-        let drawn = feed.take(places)?.into_par_iter().with_max_len(1);
-        let sample = |(example, draw): (Arc<Example>, Draw)| -> Result<_, LearnError> {
-            let sample = example.sample(surrogate, vars, draw)?;
-            Ok((example, sample))
-        };
-        let learn = |drawn: Result<(Arc<Example>, Sample), LearnError>| {
-            let (example, sample) = drawn?;
-            gradients(surrogate, t, vars, &example.body, &sample, step)
-        };
-        // All, so that of several failures the first is told whichever thread ends first.
-        let results: Vec<_> = if vars.loaded.is_some() {
-            // A device takes one graph after the other, in their order.
-            let samples: Vec<_> = drawn.map(sample).collect();
-            samples.into_iter().map(learn).collect()
-        } else {
-            drawn.map(|drawn| learn(sample(drawn))).collect()
-        };
-        for result in results {
-            let (l, gradients) = result?;
-            loss += l;
-            add_all(&mut sum, gradients);
-        }
-    }
-    if let Some(loaded) = &vars.loaded {
-        sum = loaded.take_gradients()?;
-    }
-    Ok((loss, sum))
-}
-
-/// Loss of a sample and its gradient by every parameter, part by part.
-fn gradients(
-    surrogate: &Surrogate,
-    t: &TrainingConfig,
-    vars: &Vars<f32>,
-    body: &Body,
-    (features, targets, weights): &Sample,
-    step: usize,
-) -> Result<(f64, Vec<Vec<f32>>), LearnError> {
-    let (mut loss, mut sum, width) = (0.0, Vec::new(), targets.len() / body.graph.n.max(1));
-    for part in body.graph.pieces() {
-        let pass = surrogate.run(vars, &surrogate.input(&body.graph, part, features), Some(t.memory), t.precision)?;
-        let out = pass.output();
-        let mut seed = vec![0.0; out.len()];
-        let owned = part.map_or(body.graph.n, |p| p.owned);
-        for (row, (y, seed)) in out.chunks_exact(width).zip(seed.chunks_exact_mut(width)).take(owned).enumerate() {
-            let first = part.map_or(row, |p| p.nodes[row] as usize) * width;
-            for c in 0..width {
-                let (d, w) = (y[c] - targets[first + c], weights[first + c]);
-                loss += f64::from(w * d * d);
-                seed[c] = 2.0 * w * d;
-            }
-        }
-        if !loss.is_finite() {
-            let field = surrogate.not_finite(out);
-            return Err(LearnError::Diverged { step, loss, example: body.name.clone(), field });
-        }
-        add_all(&mut sum, pass.backward(seed)?);
-    }
-    Ok((loss, sum))
-}
-
-/// `sum += gradients`, matrix by matrix; an empty sum becomes them.
-fn add_all(sum: &mut Vec<Vec<f32>>, gradients: Vec<Vec<f32>>) {
-    if sum.is_empty() {
-        *sum = gradients;
-    } else {
-        sum.iter_mut().zip(&gradients).for_each(|(s, g)| kernels::add(s, g));
-    }
-}
-
 /// Root mean squared rollout error over the validation split, in units of the fields' spread; the loss where there is none.
-fn validate(ranks: &dyn Ranks, surrogate: &Surrogate, vars: &Vars<f32>, valid: &[Example], loss: f64) -> Result<f64, LearnError> {
+fn validate(
+    Place { ranks, .. }: Place<'_>,
+    surrogate: &Surrogate,
+    vars: &Vars<f32>,
+    valid: &[Example],
+    loss: f64,
+) -> Result<f64, LearnError> {
     if valid.is_empty() {
         return Ok(loss.sqrt());
     }

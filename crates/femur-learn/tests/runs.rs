@@ -1,41 +1,19 @@
 //! Whole trainings on graphs of a dozen nodes: what is learnt, what is refused, what a damaged file does.
 
+mod toy;
+
 use femur_learn::{
     Alone, LearnError, ModelConfig, Optimiser, Plan, Surrogate, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
 };
+use femur_mesh::CellKind;
 use femur_mesh::generate::rectangle;
-use femur_mesh::{CellKind, Field, Location, Mesh};
-use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update, rollout};
+use femur_sim::{Coordinates, Setup, Trajectory, rollout};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A field that follows from place and load, on a dozen nodes.
-fn trajectory(mesh: Mesh, load: f64) -> Trajectory {
-    let n = mesh.num_nodes();
-    let values = (0..n).map(|i| load * (2.0 * mesh.point(i)[0]).sin() + mesh.point(i)[1]).collect();
-    let input = Input { name: "load".into(), unit: "N".into(), components: vec![String::new()], steps: 1, values: vec![load; n] };
-    let setup = Setup {
-        physics: "toy".into(),
-        node_type: vec![NodeType::Normal; n],
-        material_id: vec![0; mesh.num_cells()],
-        mesh: Arc::new(mesh),
-        units: "SI".into(),
-        inputs: vec![input],
-        prescribed: Vec::new(),
-        loads: Vec::new(),
-        params: Vec::new(),
-        times: vec![0.0],
-        initial: None,
-        initial_responses: Vec::new(),
-        singular: Vec::new(),
-    };
-    let field = Field::scalar("u", "m", Location::Node, values);
-    Trajectory { setup, states: vec![State { time: 0.0, fields: vec![field] }], unit_responses: Vec::new(), log: SolverLog::default() }
-}
-
 fn plate(load: f64) -> Trajectory {
-    trajectory(rectangle([1.5, 1.0], [3, 2], CellKind::Triangle3).unwrap(), load)
+    toy::trajectory(rectangle([1.5, 1.0], [3, 2], CellKind::Triangle3).unwrap(), load, 1)
 }
 
 struct Source(Vec<Trajectory>);
@@ -55,25 +33,8 @@ impl TrajectorySource for Source {
 }
 
 fn plan(kind: &str, steps: usize) -> Plan {
-    let target = Target { field: "u".into(), components: vec![String::new()], unit: "m".into(), update: Update::Absolute, weight: 1.0 };
     Plan {
-        task: LearningTask {
-            load_inputs: Vec::new(),
-            unroll: 0,
-            physics: "toy".into(),
-            dim: 2,
-            targets: vec![target],
-            state_inputs: Vec::new(),
-            inputs: vec![("load".into(), 1)],
-            linear_in: Vec::new(),
-            distance_tags: vec!["left".into()],
-            distance_scale: 0.2,
-            coordinates: Coordinates::Mesh,
-            input_means: true,
-            long_range: 0,
-            noise: 0.0,
-            units: "SI".into(),
-        },
+        task: toy::task(false),
         model: ModelConfig { kind: kind.into(), width: 16, steps: 2, pattern: "LTL".into(), slices: 4, heads: 2, hidden_layers: 1 },
         training: TrainingConfig {
             steps,
@@ -183,7 +144,7 @@ fn losses(plan: &Plan, data: &Source) -> Result<Vec<f64>, String> {
 
 #[test]
 fn a_graph_in_parts_trains_as_the_whole_and_attention_refuses_parts() {
-    let data = Source(vec![trajectory(rectangle([1.5, 1.0], [30, 8], CellKind::Triangle3).unwrap(), 1.0)]);
+    let data = Source(vec![toy::trajectory(rectangle([1.5, 1.0], [30, 8], CellKind::Triangle3).unwrap(), 1.0, 1)]);
     let mut whole = plan("meshgraphnet", 30);
     whole.training.optimiser = Optimiser::AdamW;
     let mut parts = whole.clone();
@@ -305,7 +266,10 @@ fn data_that_do_not_fit_are_refused_with_the_reason() {
     refuse(&|_, p| p.task.inputs[0].1 = 3, &["`load`", "3 component"]);
     refuse(&|_, p| p.task.linear_in = vec!["right.traction.x".into()], &["right.traction.x"]);
     refuse(&|t, _| Arc::make_mut(&mut t.setup.mesh).tags = Default::default(), &["`left`"]);
-    refuse(&|t, _| *t = trajectory(femur_mesh::generate::box_([1.0; 3], [1, 1, 1], CellKind::Tet4).unwrap(), 1.0), &["2 dimensions"]);
+    refuse(
+        &|t, _| *t = toy::trajectory(femur_mesh::generate::box_([1.0; 3], [1, 1, 1], CellKind::Tet4).unwrap(), 1.0, 1),
+        &["2 dimensions"],
+    );
     refuse(&|_, p| p.model.kind = "meshgraphnut".into(), &["meshgraphnut"]);
     let dir = tempfile::tempdir().unwrap();
     let said =

@@ -1,43 +1,22 @@
 //! Data that are read as they are drawn train to the bits of data that are held, and what happens to their files is told.
 
+mod toy;
+
 use femur_dataset::{Dataset, DatasetBuilder, DatasetSpec, Frames, TrajectoryId, TrajectoryMeta, WriteOptions};
 use femur_learn::{
     Alone, LearnError, ModelConfig, Optimiser, Plan, Ranks, TrainEvent, TrainObserver, TrainingConfig, TrajectorySource, train,
 };
+use femur_mesh::CellKind;
 use femur_mesh::generate::rectangle;
-use femur_mesh::{CellKind, Field, Location};
+use femur_sim::Trajectory;
 use femur_sim::case::CaseFile;
-use femur_sim::{Coordinates, Input, LearningTask, NodeType, Setup, SolverLog, State, Target, Trajectory, Update};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Barrier, Mutex};
 
-/// A field that decays, or at rest, on plates of differing numbers of nodes.
+/// On plates of differing numbers of nodes.
 fn plate(k: usize, times: usize) -> Trajectory {
-    let mesh = rectangle([1.5, 1.0], [3 + k % 3, 2], CellKind::Triangle3).unwrap();
-    let (n, load) = (mesh.num_nodes(), 1.0 + 0.3 * k as f64);
-    let state = |t: usize| {
-        let values = (0..n).map(|i| load * (2.0 * mesh.point(i)[0] + 0.3 * t as f64).sin() * (-0.2 * t as f64).exp()).collect();
-        State { time: t as f64, fields: vec![Field::scalar("u", "m", Location::Node, values)] }
-    };
-    let states: Vec<State> = (0..times).map(state).collect();
-    let input = Input { name: "load".into(), unit: "N".into(), components: vec![String::new()], steps: 1, values: vec![load; n] };
-    let setup = Setup {
-        physics: "toy".into(),
-        node_type: vec![NodeType::Normal; n],
-        material_id: vec![0; mesh.num_cells()],
-        mesh: Arc::new(mesh),
-        units: "SI".into(),
-        inputs: vec![input],
-        prescribed: Vec::new(),
-        loads: Vec::new(),
-        params: Vec::new(),
-        times: states.iter().map(|s| s.time).collect(),
-        initial: (times > 1).then(|| states[0].clone()),
-        initial_responses: Vec::new(),
-        singular: Vec::new(),
-    };
-    Trajectory { setup, states, unit_responses: Vec::new(), log: SolverLog::default() }
+    toy::trajectory(rectangle([1.5, 1.0], [3 + k % 3, 2], CellKind::Triangle3).unwrap(), 1.0 + 0.3 * k as f64, times)
 }
 
 fn plates(times: usize) -> Source {
@@ -75,26 +54,8 @@ impl TrajectorySource for Source {
 
 /// Of a steady field, or with `unroll` and noise of one in time.
 fn plan(transient: bool, cache: u64) -> Plan {
-    let update = if transient { Update::Delta } else { Update::Absolute };
-    let target = Target { field: "u".into(), components: vec![String::new()], unit: "m".into(), update, weight: 1.0 };
     Plan {
-        task: LearningTask {
-            load_inputs: Vec::new(),
-            unroll: if transient { 3 } else { 0 },
-            physics: "toy".into(),
-            dim: 2,
-            targets: vec![target],
-            state_inputs: if transient { vec!["u".into()] } else { Vec::new() },
-            inputs: vec![("load".into(), 1)],
-            linear_in: Vec::new(),
-            distance_tags: vec!["left".into()],
-            distance_scale: 0.2,
-            coordinates: Coordinates::Mesh,
-            input_means: true,
-            long_range: 0,
-            noise: if transient { 0.05 } else { 0.0 },
-            units: "SI".into(),
-        },
+        task: toy::task(transient),
         model: ModelConfig {
             kind: "meshgraphnet".into(),
             width: 8,

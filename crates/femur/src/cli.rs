@@ -1,5 +1,6 @@
 //! What can be typed: the verbs and their options.
 
+use crate::device::DeviceName;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use femur_dataset::Shard;
 use std::path::PathBuf;
@@ -31,6 +32,9 @@ pub struct Global {
     /// Also append what is printed on stderr to this file
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Where networks are computed: cpu, cuda or cuda:N (feature cuda)
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    pub device: DeviceName,
     /// Form of what goes to stdout
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub format: Format,

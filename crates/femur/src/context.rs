@@ -1,11 +1,13 @@
 //! What every verb shares: threads, messages on stderr, progress, Ctrl-C.
 
 use crate::cli::{Format, Global};
+use crate::device::DeviceName;
 use anyhow::{Context as _, Result};
+use femur_learn::Device;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -21,6 +23,7 @@ pub struct Context {
     pub threads: usize,
     /// Form of stdout.
     pub format: Format,
+    device: DeviceName,
     quiet: bool,
     log: Option<Mutex<File>>,
     live: bool,
@@ -46,7 +49,19 @@ impl Context {
             }
             errln!("\nstopping at the next safe point (again to stop at once)");
         });
-        Ok(Context { threads, format: global.format, quiet: global.quiet, log, live: std::io::stderr().is_terminal() })
+        Ok(Context {
+            threads,
+            format: global.format,
+            device: global.device,
+            quiet: global.quiet,
+            log,
+            live: std::io::stderr().is_terminal(),
+        })
+    }
+
+    /// What networks are computed on, if that is not this process.
+    pub fn device(&self) -> Result<Option<Arc<dyn Device>>> {
+        self.device.open()
     }
 
     /// A line for the person: stderr, unless --quiet; the log file in any case.

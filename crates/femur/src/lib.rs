@@ -19,6 +19,7 @@ macro_rules! errln {
 pub mod cli;
 pub mod context;
 pub mod derive;
+pub mod device;
 #[cfg(feature = "petsc")]
 mod distributed;
 pub mod export;

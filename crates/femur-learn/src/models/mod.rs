@@ -33,6 +33,27 @@ pub struct GraphInput<E: Real> {
     pub graph: Arc<Adjacency>,
 }
 
+impl GraphInput<f32> {
+    /// Several graphs beside each other, as one that no edge connects.
+    pub(crate) fn union(mut graphs: Vec<Self>) -> Self {
+        if graphs.len() == 1 {
+            return graphs.remove(0);
+        }
+        let (mut senders, mut receivers, mut n) = (Vec::new(), Vec::new(), 0);
+        for g in &graphs {
+            senders.extend(g.graph.senders.iter().map(|s| s + n as u32));
+            receivers.extend(g.graph.receivers.iter().map(|r| r + n as u32));
+            n += g.graph.start.len() - 1;
+        }
+        let rows = |of: fn(&Self) -> &Var<f32>| {
+            let all = graphs.iter().map(|g| of(g).values()).collect::<Vec<_>>().concat();
+            let columns = graphs.first().map_or(0, |g| of(g).columns());
+            Var::constant(all, graphs.iter().map(|g| of(g).rows()).sum(), columns)
+        };
+        GraphInput { nodes: rows(|g| &g.nodes), edges: rows(|g| &g.edges), graph: Arc::new(Adjacency::new(senders, receivers, n)) }
+    }
+}
+
 /// What a network computes, from operations on matrices of one kind.
 pub trait Network<V: Clone> {
     /// Values at the nodes `[n, outputs]` from node features `[n, nodes]` and edge features `[edges, edges]`.

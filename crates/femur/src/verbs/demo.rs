@@ -120,7 +120,7 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
     }
     rollout::rollout(&run, &data, &predictions, "test", context)?;
     laps.done("rollout");
-    let evaluation = evaluate::evaluate(&predictions, &data, "test")?;
+    let evaluation = evaluate::evaluate(&predictions, &data, "test", context)?;
     laps.done("evaluate");
     context.say(evaluate::table(&evaluation));
     let vtk = place("vtk");
@@ -152,7 +152,7 @@ fn one(family: &DemoFamily, output: &Path, full: bool, set: &[String], context: 
         plot::run(&options, context)?;
     }
     laps.done("plot");
-    let page = report::family(family.name, &predictions, &run, &data, &evaluation, &laps.times)?;
+    let page = report::family(family.name, &predictions, &run, &data, &evaluation, &laps.times, context)?;
     Ok((serde_json::to_value(&evaluation)?, page))
 }
 

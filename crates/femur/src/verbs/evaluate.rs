@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Prints the table, or one family's JSON object.
 pub fn run(run: &Path, data: &Path, split: &str, context: &Context) -> Result<ExitCode> {
-    let evaluation = evaluate(run, data, split)?;
+    let evaluation = evaluate(run, data, split, context)?;
     if context.json() {
         outln!("{}", serde_json::to_string_pretty(&evaluation)?);
     } else {
@@ -27,7 +27,7 @@ pub fn run(run: &Path, data: &Path, split: &str, context: &Context) -> Result<Ex
 }
 
 /// Truth and prediction of every trajectory of a split: `from` is a run, a model or a directory of predictions.
-pub fn pairs(from: &Path, data: &Dataset, split: &str) -> Result<Vec<(Trajectory, Trajectory)>> {
+pub fn pairs(from: &Path, data: &Dataset, split: &str, context: &Context) -> Result<Vec<(Trajectory, Trajectory)>> {
     if from.join("manifest.json").exists() {
         let predictions = Dataset::open(from)?;
         let mut out = Vec::new();
@@ -43,7 +43,7 @@ pub fn pairs(from: &Path, data: &Dataset, split: &str) -> Result<Vec<(Trajectory
         }
         return Ok(out);
     }
-    let surrogate = Surrogate::load(&model_path(from))?;
+    let surrogate = Surrogate::load_on(&model_path(from), context.device()?.as_deref())?;
     surrogate.accepts(data)?;
     let entries = data.entries(split);
     if entries.is_empty() {
@@ -62,9 +62,9 @@ pub fn pairs(from: &Path, data: &Dataset, split: &str) -> Result<Vec<(Trajectory
 }
 
 /// The work of `femur evaluate`, also for `femur demo`.
-pub fn evaluate(from: &Path, data: &Path, split: &str) -> Result<FamilyEvaluation> {
+pub fn evaluate(from: &Path, data: &Path, split: &str, context: &Context) -> Result<FamilyEvaluation> {
     let data = Dataset::open(data)?;
-    let pairs = pairs(from, &data, split)?;
+    let pairs = pairs(from, &data, split, context)?;
     let borrowed: Vec<(&Trajectory, &Trajectory)> = pairs.iter().map(|(t, p)| (t, p)).collect();
     let mut evaluation = metrics::evaluate(&borrowed);
     let train: Vec<Trajectory> = data

@@ -22,7 +22,7 @@ pub(crate) fn model_path(run: &Path) -> PathBuf {
 /// Predicts, writes, and with `check` solves too and prints the errors.
 pub fn run(run: &Path, args: &CaseArgs, instead: Option<&Path>, output: &Path, check: bool, context: &Context) -> Result<ExitCode> {
     check_extension(output)?;
-    let surrogate = Surrogate::load(&model_path(run))?;
+    let surrogate = Surrogate::load_on(&model_path(run), context.device()?.as_deref())?;
     if surrogate.task().physics == IMPORTED {
         bail!(
             "{}: was trained on imported runs, whose inputs no case can state\n  hint: import the new run and use femur rollout",

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 
 /// Evaluates on the test split and writes the page.
 pub fn run(run: &Path, data: &Path, output: &Path, context: &Context) -> Result<ExitCode> {
-    let evaluation = evaluate(run, data, "test")?;
+    let evaluation = evaluate(run, data, "test", context)?;
     let name = Dataset::open(data)?.manifest().name.clone();
-    let family = family(&name, run, run, data, &evaluation, &[])?;
+    let family = family(&name, run, run, data, &evaluation, &[], context)?;
     let page = ReportData { title: format!("Femur: {name}"), notes: Vec::new(), families: vec![family] };
     if let Some(dir) = output.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -24,10 +24,18 @@ pub fn run(run: &Path, data: &Path, output: &Path, context: &Context) -> Result<
 }
 
 /// One family's part of the page: `from` is a run or a directory of predictions.
-pub fn family(name: &str, from: &Path, run: &Path, data: &Path, evaluation: &FamilyEvaluation, times: &[(String, f64)]) -> Result<Family> {
+pub fn family(
+    name: &str,
+    from: &Path,
+    run: &Path,
+    data: &Path,
+    evaluation: &FamilyEvaluation,
+    times: &[(String, f64)],
+    context: &Context,
+) -> Result<Family> {
     let dataset = Dataset::open(data)?;
     let field = crate::verbs::plot::default_field;
-    let shown = pairs(from, &dataset, "test")?
+    let shown = pairs(from, &dataset, "test", context)?
         .into_iter()
         .take(4)
         .enumerate()

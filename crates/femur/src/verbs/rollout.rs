@@ -20,7 +20,7 @@ pub fn run(run: &Path, data: &Path, output: &Path, split: &str, context: &Contex
 
 /// The work of `femur rollout`, also for `femur demo`.
 pub fn rollout(run: &Path, data: &Path, output: &Path, split: &str, context: &Context) -> Result<usize> {
-    let surrogate = Surrogate::load(&model_path(run))?;
+    let surrogate = Surrogate::load_on(&model_path(run), context.device()?.as_deref())?;
     let data = Dataset::open(data)?;
     surrogate.accepts(&data)?;
     let entries = data.entries(split);

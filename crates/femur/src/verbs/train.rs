@@ -6,7 +6,7 @@ use crate::source;
 use crate::tensorboard::EventFile;
 use anyhow::{Context as _, Result};
 use femur_dataset::Dataset;
-use femur_learn::{IMPORTED, LearnError, Plan, Ranks as _, TrainEvent, TrainObserver, TrainSummary, imported_task};
+use femur_learn::{IMPORTED, LearnError, Place, Plan, Ranks as _, TrainEvent, TrainObserver, TrainSummary, imported_task};
 use femur_sim::case::CaseFile;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,11 +94,16 @@ fn train_by(processes: &Processes, options: &Options, context: &Context) -> Resu
     set.extend(options.from.iter().map(|path| format!("training.from={:?}", path.display().to_string())));
     set.extend(options.time_limit.iter().map(|s| format!("training.time_limit={s:?}")));
     let plan = plan_of(&data, &set)?;
+    let device = context.device()?;
+    let place = Place { ranks: processes, device: device.as_deref() };
     if processes.rank() > 0 {
-        return Ok(femur_learn::train(processes, &data, &plan, output, options.resume, &mut Silent)?);
+        return Ok(femur_learn::train(place, &data, &plan, output, options.resume, &mut Silent)?);
+    }
+    if let Some(device) = &device {
+        context.say(format!("on {}", device.name()));
     }
     let mut printer = Printer { context, began: None, last: None, board: None, run: options.tensorboard.then_some(output) };
-    let summary = femur_learn::train(processes, &data, &plan, output, options.resume, &mut printer)?;
+    let summary = femur_learn::train(place, &data, &plan, output, options.resume, &mut printer)?;
     if summary.already_finished {
         context.say(format!("{}: the run is finished already ({} steps)", output.display(), summary.steps));
     }
