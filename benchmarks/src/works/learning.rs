@@ -133,9 +133,11 @@ pub(super) fn run(options: &Options, out: &mut dyn FnMut(Value)) -> Result<()> {
         let rows = [
             ("training step", PEERS, plain, store, Precision::F32),
             ("training step, recomputing", PEERS, Vec::new(), Some(Memory::Recompute), Precision::F32),
+            ("training step, from checkpoints", PEERS, Vec::new(), Some(Memory::Checkpoint), Precision::F32),
             ("training step in f32 beside bf16", BF16, on_cpu(Goal::Than("torch-bf16", 1.3)), store, Precision::F32),
             ("training step in bf16", BF16, on_cpu(Goal::Than("torch-bf16", 2.0)), store, Precision::Bf16),
             ("training step in bf16, recomputing", BF16, Vec::new(), Some(Memory::Recompute), Precision::Bf16),
+            ("training step in bf16, from checkpoints", BF16, Vec::new(), Some(Memory::Checkpoint), Precision::Bf16),
             ("inference", PEERS, on_cpu(Goal::Than("torch", 2.5)), None, Precision::F32),
         ];
         for (what, peers, goals, memory, precision) in rows {

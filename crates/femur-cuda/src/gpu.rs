@@ -101,7 +101,7 @@ impl Machine for Gpu {
         // SAFETY: bytes that hold anything are bytes, and nothing is read before it was written.
         let slice = unsafe { self.stream.alloc::<u8>(bytes) }.map_err(|e| Failure {
             what: format!("no room for {:.1} MB more: {}", bytes as f64 / 1e6, failure(e).what),
-            hint: "set [training] memory = \"recompute\", a smaller part_nodes, or a smaller network".into(),
+            hint: "set [training] memory = \"checkpoint\", a smaller part_nodes, or a smaller network".into(),
         })?;
         let (place, _) = slice.device_ptr(&self.stream);
         Ok(GpuMemory { place, _slice: slice })

@@ -188,42 +188,58 @@ impl<M: Machine> Step<M> {
     }
 }
 
-/// The step below `name`: nodes, and edges where they are wanted.
-pub(crate) fn full_step<M: Machine>(
+/// Steps below these names, from whose start a backward pass goes on: nodes, and edges where they are wanted.
+pub(crate) fn full_steps<M: Machine>(
     tape: &mut Tape<M>,
     v: &Handle,
     e: &Handle,
-    name: &str,
+    names: &[String],
     hidden: usize,
     edges: bool,
 ) -> (Handle, Handle) {
     tape.attempt((NOTHING, NOTHING), |tape| {
         let (store, graph) = (tape.store().clone(), tape.graph.clone());
-        let step = Step::new(tape, name, hidden);
-        let (vs, es) = (tape.value(v), tape.value(e));
-        let (layers, [next_v, next_e]) = step.forward(&store, &graph, &vs, &es, edges)?;
+        let steps: Vec<Step<M>> = names.iter().map(|name| Step::new(tape, name, hidden)).collect();
+        let start = [tape.value(v), tape.value(e)];
+        let ([mut next_v, mut next_e], mut kept) = (start.clone().map(Some), None);
+        for (k, step) in steps.iter().enumerate() {
+            let (Some(v), Some(e)) = (&next_v, &next_e) else { break };
+            let (layers, next) = step.forward(&store, &graph, v, e, edges || k + 1 < steps.len())?;
+            [next_v, next_e] = next;
+            // Else they are computed once more.
+            kept = (tape.keep == Some(Memory::Store)).then_some(layers);
+        }
         let mut made = |next: Option<Matrix<M>>| next.map_or(NOTHING, |next| tape.made(next));
         let (v, e, out_v, out_e) = (*v, *e, made(next_v), made(next_e));
-        // Without them they are computed once more.
-        let layers = (tape.keep == Some(Memory::Store)).then_some(layers);
         tape.back(move |gradients| {
-            let (dv, de) = (gradients.take(out_v), if edges { gradients.take(out_e) } else { None });
-            let dv = match (dv, &de) {
+            let (dv, mut de) = (gradients.take(out_v), if edges { gradients.take(out_e) } else { None });
+            let mut dv = match (dv, &de) {
                 (Some(dv), _) => dv,
                 (None, None) => return Ok(()),
                 (None, Some(_)) => {
-                    let zero = store.matrix(vs.rows, vs.columns)?;
+                    let zero = store.matrix(start[0].rows, start[0].columns)?;
                     store.fill(&zero, 0.0)?;
                     zero
                 }
             };
-            let layers = match layers {
-                Some(layers) => layers,
-                None => step.forward(&store, &graph, &vs, &es, false)?.0,
-            };
-            let [dv, de] = step.backward(gradients, &graph, (&vs, &es, &layers), dv, de)?;
+            let mut inputs = vec![start];
+            for step in &steps[..steps.len() - 1] {
+                let Some([v, e]) = inputs.last() else { break };
+                if let (_, [Some(v), Some(e)]) = step.forward(&store, &graph, v, e, true)? {
+                    inputs.push([v, e]);
+                }
+            }
+            for (step, [v, e]) in steps.iter().zip(&inputs).rev() {
+                let layers = match kept.take() {
+                    Some(layers) => layers,
+                    None => step.forward(&store, &graph, v, e, false)?.0,
+                };
+                let before = step.backward(gradients, &graph, (v, e, &layers), dv, de)?;
+                let [before_v, before_e] = before;
+                (dv, de) = (before_v, Some(before_e));
+            }
             gradients.add(v, dv)?;
-            gradients.add(e, de)
+            de.map_or(Ok(()), |de| gradients.add(e, de))
         });
         Ok((out_v, out_e))
     })

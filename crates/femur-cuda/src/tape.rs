@@ -450,9 +450,10 @@ impl<M: Machine> Operations for Tape<M> {
 
     fn full_steps(&mut self, v: &Handle, e: &Handle, names: &[String], hidden: usize, edges: bool) -> (Handle, Option<Handle>) {
         let (mut v, mut e) = (*v, *e);
-        for (k, name) in names.iter().enumerate() {
-            let wanted = edges || k + 1 < names.len();
-            (v, e) = crate::steps::full_step(self, &v, &e, name, hidden, wanted);
+        let stride = self.keep.map_or(1, |m| m.stride(names.len()));
+        for (k, some) in names.chunks(stride).enumerate() {
+            let wanted = edges || (k + 1) * stride < names.len();
+            (v, e) = crate::steps::full_steps(self, &v, &e, some, hidden, wanted);
         }
         (v, edges.then_some(e))
     }

@@ -62,9 +62,11 @@ fn compare(device: &dyn Device) {
     for model in MODELS {
         // Wider than a warp, and not a multiple of it; a graph with more rows than a block.
         for (width, hidden, nodes) in [(8, 1, 9), (40, 2, 41)] {
-            for (memory, precision, close) in
-                [(Memory::Store, Precision::F32, 2e-5), (Memory::Recompute, Precision::F32, 2e-5), (Memory::Store, Precision::Bf16, 2e-2)]
-            {
+            for (memory, precision, close) in [
+                (Memory::Store, Precision::F32, 2e-5),
+                (Memory::Checkpoint, Precision::F32, 2e-5),
+                (Memory::Recompute, Precision::Bf16, 2e-2),
+            ] {
                 let (config, input) = (config(width, hidden), input(nodes));
                 let params = params(*model, &config);
                 let vars = params.vars::<f32>();

@@ -88,11 +88,19 @@ pub enum Memory {
     Store,
     /// What goes into each step; the rest is computed once more.
     Recompute,
+    /// What goes into one of every few steps: about the root of their number. These steps are computed once more, and then what is
+    /// within each of them (Griewank 1992, with one level of checkpoints).
+    Checkpoint,
 }
 
 impl Memory {
     /// All, with their words in a case.
-    pub const ALL: [(Memory, &str); 2] = [(Memory::Store, "store"), (Memory::Recompute, "recompute")];
+    pub const ALL: [(Memory, &str); 3] = [(Memory::Store, "store"), (Memory::Recompute, "recompute"), (Memory::Checkpoint, "checkpoint")];
+
+    /// Of so many steps the number that a backward pass goes back at a time, from what is kept at their start.
+    pub fn stride(self, steps: usize) -> usize {
+        if self == Memory::Checkpoint { (steps as f64).sqrt().ceil().max(1.0) as usize } else { 1 }
+    }
 }
 
 /// What the factors of products between latent features are rounded to; sums, weights and all else stay in f32.

@@ -102,12 +102,17 @@ fn torus<E: Real>(a: usize, b: usize, w: usize) -> (Var<E>, Var<E>, Arc<Adjacenc
     (Var::parameter(wave(n * w, 0.7), n, w), Var::parameter(wave(edges.len() * w, 0.3), edges.len(), w), Arc::new(graph))
 }
 
-/// Values and all gradients of two full steps, by one operation or by single ones.
-fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, fused: bool, kind: (Memory, Precision)) -> Vec<Vec<E>> {
+/// Values and all gradients of so many full steps, by one operation or by single ones.
+fn full_steps<E: Real>(
+    graph: &(Var<E>, Var<E>, Arc<Adjacency>),
+    [count, hidden]: [usize; 2],
+    fused: bool,
+    kind: (Memory, Precision),
+) -> Vec<Vec<E>> {
     let (v, e, adjacency) = graph;
     let w = v.columns();
     let mut params = Params::new(11);
-    let names = ["step.0".to_string(), "step.1".to_string()];
+    let names: Vec<String> = (0..count).map(|k| format!("step.{k}")).collect();
     names.iter().for_each(|name| blocks::init_full(&mut params, name, w, hidden));
     wiggle(&mut params);
     let vars = params.vars::<E>();
@@ -118,8 +123,7 @@ fn two_steps<E: Real>(graph: &(Var<E>, Var<E>, Arc<Adjacency>), hidden: usize, f
         let (v2, e2) = host.full_steps(v, e, &names, hidden, true);
         (v2, e2.unwrap())
     } else {
-        let (v1, e1) = blocks::full(&mut host, hidden, &names[0], v, e);
-        blocks::full(&mut host, hidden, &names[1], &v1, &e1)
+        names.iter().fold((v.clone(), e.clone()), |(v, e), name| blocks::full(&mut host, hidden, name, &v, &e))
     };
     // Nodes and edges both reach the loss.
     let total = {
@@ -142,7 +146,7 @@ fn full_steps_in_one_are_full_steps_one_by_one() {
     for (a, b, w, hidden) in [(2, 3, 4, 1), (13, 9, 12, 3), (40, 30, 9, 2), (0, 0, 8, 2)] {
         let graph = if a == 0 { alone(w) } else { torus::<f64>(a, b, w) };
         let kind = (Memory::Store, Precision::F32);
-        let (one, single) = (two_steps(&graph, hidden, true, kind), two_steps(&graph, hidden, false, kind));
+        let (one, single) = (full_steps(&graph, [2, hidden], true, kind), full_steps(&graph, [2, hidden], false, kind));
         assert_eq!(one.len(), single.len());
         for (k, (x, y)) in one.iter().zip(&single).enumerate() {
             let scale = y.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
@@ -157,11 +161,13 @@ fn full_steps_give_the_same_bits_on_any_number_of_threads_and_with_less_memory()
     let run = |threads: usize, memory: Memory, precision: Precision| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         // A tape stays on its thread: all of the work is done on one of the pool's.
-        pool.install(|| two_steps(&torus::<f32>(40, 30, 32), 2, true, (memory, precision)))
+        pool.install(|| full_steps(&torus::<f32>(40, 30, 32), [5, 2], true, (memory, precision)))
     };
     for precision in Precision::ALL.map(|p| p.0) {
         let one = run(1, Memory::Store, precision);
-        for (threads, memory) in [(1, Memory::Recompute), (3, Memory::Store), (2, Memory::Recompute)] {
+        for (threads, memory) in
+            [(1, Memory::Recompute), (3, Memory::Store), (2, Memory::Recompute), (1, Memory::Checkpoint), (3, Memory::Checkpoint)]
+        {
             assert!(run(threads, memory, precision) == one, "{threads} threads, {memory:?}, {precision:?}");
         }
     }
@@ -176,9 +182,9 @@ fn bfloat16_rounds_the_factors_and_nothing_else() {
     // Widths that the matrix unit takes, that only the dot product takes, and that are rounded and multiplied in f32.
     for w in [32, 48, 12] {
         let (wide, narrow) = (torus::<f64>(20, 15, w), torus::<f32>(20, 15, w));
-        let exact = two_steps(&wide, 2, true, (Memory::Store, Precision::F32));
-        let rounded = two_steps(&wide, 2, true, (Memory::Store, Precision::Bf16));
-        let ours = two_steps(&narrow, 2, true, (Memory::Store, Precision::Bf16));
+        let exact = full_steps(&wide, [2, 2], true, (Memory::Store, Precision::F32));
+        let rounded = full_steps(&wide, [2, 2], true, (Memory::Store, Precision::Bf16));
+        let ours = full_steps(&narrow, [2, 2], true, (Memory::Store, Precision::Bf16));
         let ours: Vec<Vec<f64>> = ours.iter().map(|m| m.iter().map(|v| f64::from(*v)).collect()).collect();
         // Nodes and edges, their gradients, and that of all parameters.
         for part in [0..2, 2..4, 4..exact.len()] {
@@ -198,7 +204,9 @@ fn parts_give_the_bits_and_the_gradient_of_the_whole() {
     let wave = |len: usize, f: f32| (0..len).map(|k| (k as f32 * f).sin()).collect::<Vec<f32>>();
     let (nodes, edges, seed) = (wave(n * WIDTHS.nodes, 0.7), wave(m * WIDTHS.edges, 0.3), wave(n * WIDTHS.outputs, 1.3));
     let partition = femur_mesh::Partition { parts: 5, owner: (0..n).map(|i| ((i / 30) * 5 / 40) as u32).collect() };
-    for (kind, pattern, memory) in [("meshgraphnet", "", Memory::Store), ("meshgraphnet-global", "LFFL", Memory::Recompute)] {
+    let kinds =
+        [("meshgraphnet", "", Memory::Store), ("meshgraphnet", "", Memory::Checkpoint), ("meshgraphnet-global", "LFFL", Memory::Recompute)];
+    for (kind, pattern, memory) in kinds {
         let config = ModelConfig { width: 16, steps: 3, pattern: pattern.into(), hidden_layers: 2, ..config() };
         let model = find(kind).unwrap();
         let mut params = Params::new(3);

@@ -305,6 +305,12 @@ struct Saved<E: Real> {
     layers: Option<[Layers<E>; 2]>,
 }
 
+/// What a forward pass keeps: of a step what its backward pass reads, or nodes and edges before steps that are forgotten.
+enum Kept<E: Real> {
+    Step(Saved<E>),
+    Start(Room<E>, Room<E>),
+}
+
 /// Of a network with LayerNorm: the values after each ReLU and before the norm `[rows, w]`, the norm's mean and inverse deviation
 /// `[rows, 2]`.
 struct Layers<E: Real> {
@@ -611,10 +617,17 @@ impl<E: Real> Ops<'_, E> {
         let (n, m, w, precision) = (v.rows(), e.rows(), v.columns(), self.recorder.precision());
         let run = Run::new(graph, w, params.len());
         let (mut nodes, mut latent) = (Room::copy_of(v.values()), Room::copy_of(e.values()));
-        let mut steps: Vec<Saved<E>> = Vec::new();
+        let memory = self.recorder.memory();
+        let stride = memory.map_or(1, |m| m.stride(params.len()));
+        let mut kept: Vec<Kept<E>> = Vec::new();
         for (step, p) in params.iter().enumerate() {
             let p = StepParams::new(p.iter().copied(), w, precision);
-            steps.extend(run.forward(step, &p, &mut nodes, &mut latent, self.recorder.memory()));
+            // The last few steps are the first on the way back: nothing is saved by forgetting them.
+            let forget = stride > 1 && step / stride < (params.len() - 1) / stride;
+            if forget && step % stride == 0 {
+                kept.push(Kept::Start(Room::copy_of(&nodes), Room::copy_of(&latent)));
+            }
+            kept.extend(run.forward(step, &p, &mut nodes, &mut latent, memory.filter(|_| !forget)).map(Kept::Step));
         }
         let mut values = nodes.to_vec();
         if edges {
@@ -624,10 +637,21 @@ impl<E: Real> Ops<'_, E> {
         let each = params.first().map_or(1, Vec::len);
         self.recorder.op_of(&inputs, values, if edges { n + m } else { n }, w, move |inputs, _, mut dv| {
             let mut de = if edges { dv.split_off(n * w) } else { vec![E::of(0.0); m * w] };
-            let mut grads: Vec<Vec<Vec<E>>> = Vec::new();
-            for (step, (p, saved)) in inputs[2..].chunks_exact(each).zip(steps).enumerate().rev() {
-                let p = StepParams::new(p.iter(), w, precision);
-                grads.push(run.backward(step, &p, &saved, &mut dv, &mut de).all(&p));
+            let params = |step: usize| StepParams::new(inputs[2 + step * each..][..each].iter(), w, precision);
+            let (mut grads, mut step): (Vec<Vec<Vec<E>>>, usize) = (Vec::new(), run.steps);
+            while let Some(kept) = kept.pop() {
+                let steps = match kept {
+                    Kept::Step(saved) => vec![saved],
+                    Kept::Start(mut v, mut e) => {
+                        let again = step - stride..step;
+                        again.filter_map(|s| run.forward(s, &params(s), &mut v, &mut e, Some(Memory::Recompute))).collect()
+                    }
+                };
+                for saved in steps.iter().rev() {
+                    step -= 1;
+                    let p = params(step);
+                    grads.push(run.backward(step, &p, saved, &mut dv, &mut de).all(&p));
+                }
             }
             [dv, de].into_iter().chain(grads.into_iter().rev().flatten()).collect()
         })
