@@ -75,6 +75,9 @@ fn networks_run_in_numpy_and_pytorch() {
     // A later step of a transient problem; and a network with other weights gives something else.
     let heat = "transient/data/test/traj_000000.vtkhdf";
     femur_ok(dir.path(), &["export", heat, "--network", "transient/run", "--step", "3", "-o", "third.safetensors"]);
+    let told = femur_ok(dir.path(), &["info", "third.safetensors", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["schema"] == "femur-graph" && told["step"] == 3 && told["arrays"]["nodes"].as_array().unwrap().len() == 2, "{told}");
     assert!(reader(python, dir.path(), "transient/run/model.safetensors", &["third.safetensors"]).status.success());
     femur_ok(dir.path(), &["train", "transient/data", "-o", "other", "--set", "training.seed=7"]);
     let done = reader(python, dir.path(), "other/model.safetensors", &["third.safetensors"]);

@@ -34,6 +34,7 @@ pub use device::{Device, Handle, Loaded, NetworkOn, Pass};
 pub use error::LearnError;
 pub use feed::TrajectorySource;
 pub use imported::{IMPORTED, TargetSpec, imported_task};
+pub use model_file::describe;
 pub use params::{Params, Vars};
 pub use ranks::{Alone, Place, Ranks};
 pub use real::Real;

@@ -53,14 +53,39 @@ pub(crate) fn write_whole(path: &Path, data: &[u8]) -> Result<(), LearnError> {
     std::fs::rename(&part, path).map_err(LearnError::io(path, "rename into"))
 }
 
+/// The bytes of a file, and the description of what is in it.
+fn read_described<T: DeserializeOwned>(path: &Path) -> Result<(Vec<u8>, T), LearnError> {
+    let data = std::fs::read(path).map_err(LearnError::io(path, "read"))?;
+    let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|e| damaged(path, e.to_string()))?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get("femur"));
+    let json = json.ok_or_else(|| damaged(path, "there is no metadata key `femur`".into()))?;
+    let description = serde_json::from_str(json).map_err(|e| damaged(path, format!("metadata: {e}")))?;
+    Ok((data, description))
+}
+
+fn damaged(path: &Path, what: String) -> LearnError {
+    LearnError::file(path, format!("{what}\n  hint: not a file of Femur's networks, or damaged"))
+}
+
+/// What is in a file that Femur's networks read or wrote, a model or a graph with its features, for `femur info`.
+///
+/// # Errors
+/// The file is damaged or something else.
+pub fn describe(path: &Path) -> Result<serde_json::Value, LearnError> {
+    let (data, mut description): (_, serde_json::Value) = read_described(path)?;
+    if description["schema"] == "femur-model" {
+        return Ok(crate::Surrogate::load(path)?.describe());
+    }
+    let arrays = SafeTensors::deserialize(&data).map_err(|e| damaged(path, e.to_string()))?;
+    let shapes = arrays.tensors().into_iter().map(|(name, view)| (name, serde_json::json!(view.shape())));
+    description["arrays"] = shapes.collect::<serde_json::Map<_, _>>().into();
+    Ok(description)
+}
+
 /// Reads matrices and their description.
 pub(crate) fn read_tensors<T: DeserializeOwned>(path: &Path) -> Result<(Vec<Matrix>, T), LearnError> {
-    let data = std::fs::read(path).map_err(LearnError::io(path, "read"))?;
-    let damaged = |what: String| LearnError::file(path, format!("{what}\n  hint: not a Femur model, or damaged"));
-    let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|e| damaged(e.to_string()))?;
-    let json =
-        metadata.metadata().as_ref().and_then(|m| m.get("femur")).ok_or_else(|| damaged("there is no metadata key `femur`".into()))?;
-    let description = serde_json::from_str(json).map_err(|e| damaged(format!("metadata: {e}")))?;
+    let (data, description) = read_described(path)?;
+    let damaged = |what: String| damaged(path, what);
     let tensors = SafeTensors::deserialize(&data).map_err(|e| damaged(e.to_string()))?;
     let mut rows = Vec::new();
     for (name, view) in tensors.tensors() {

@@ -307,7 +307,7 @@ struct Saved<E: Real> {
 
 /// What a forward pass keeps: of a step what its backward pass reads, or nodes and edges before steps that are forgotten.
 enum Kept<E: Real> {
-    Step(Saved<E>),
+    Step(Box<Saved<E>>),
     Start(Room<E>, Room<E>),
 }
 
@@ -627,7 +627,9 @@ impl<E: Real> Ops<'_, E> {
             if forget && step % stride == 0 {
                 kept.push(Kept::Start(Room::copy_of(&nodes), Room::copy_of(&latent)));
             }
-            kept.extend(run.forward(step, &p, &mut nodes, &mut latent, memory.filter(|_| !forget)).map(Kept::Step));
+            kept.extend(
+                run.forward(step, &p, &mut nodes, &mut latent, memory.filter(|_| !forget)).map(|saved| Kept::Step(Box::new(saved))),
+            );
         }
         let mut values = nodes.to_vec();
         if edges {
@@ -641,7 +643,7 @@ impl<E: Real> Ops<'_, E> {
             let (mut grads, mut step): (Vec<Vec<Vec<E>>>, usize) = (Vec::new(), run.steps);
             while let Some(kept) = kept.pop() {
                 let steps = match kept {
-                    Kept::Step(saved) => vec![saved],
+                    Kept::Step(saved) => vec![*saved],
                     Kept::Start(mut v, mut e) => {
                         let again = step - stride..step;
                         again.filter_map(|s| run.forward(s, &params(s), &mut v, &mut e, Some(Memory::Recompute))).collect()

@@ -4,7 +4,6 @@ use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use femur_dataset::Dataset;
 use femur_io::MeshFile;
-use femur_learn::Surrogate;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,13 +25,13 @@ fn describe(path: &Path) -> Result<Value> {
             return dataset(path);
         }
         if path.join("model.safetensors").exists() {
-            return model(&path.join("model.safetensors"));
+            return Ok(femur_learn::describe(&path.join("model.safetensors"))?);
         }
         bail!("{}: neither a dataset (manifest.json) nor a run (model.safetensors)", path.display());
     }
     match path.extension().and_then(|e| e.to_str()) {
         Some("vtkhdf") => trajectory(path),
-        Some("safetensors") => model(path),
+        Some("safetensors") => Ok(femur_learn::describe(path)?),
         _ => Ok(serde_json::to_value(femur_io::info(&femur_io::read_mesh(path)?))?),
     }
 }
@@ -68,10 +67,6 @@ fn trajectory(path: &Path) -> Result<Value> {
     value["params"] = t.setup.params.iter().map(|p| (p.path.clone(), json!(p.value))).collect::<serde_json::Map<_, _>>().into();
     value["seed"] = json!(meta.seed);
     Ok(value)
-}
-
-fn model(path: &Path) -> Result<Value> {
-    Ok(Surrogate::load(path)?.describe())
 }
 
 /// JSON as indented text: a person reads it, a program asks for --format json.
