@@ -226,7 +226,7 @@ impl TrainingConfig {
             from_sha256: from.map(|path| hash(&path)).transpose()?,
             time_limit: t.f64_or("time_limit", 0.0)?,
             memory: Memory::ALL[t.choice_or("memory", &Memory::ALL.map(|m| m.1), 0)?].0,
-            cache: bytes(t, "cache")?,
+            cache: t.opt_bytes("cache")?.map(|bytes| bytes as u64),
             precision: Precision::ALL[t.choice_or("precision", &Precision::ALL.map(|p| p.1), 0)?].0,
         };
         if config.steps == 0 || config.batch == 0 || config.checkpoint_every == 0 || config.validate_every == 0 {
@@ -284,35 +284,6 @@ fn positive(t: &Table, key: &str) -> Result<Option<usize>, LearnError> {
     match t.has(key).then(|| t.usize_or(key, 1)).transpose()? {
         Some(0) => Err(t.error(key, "must be positive", "leave it out for the default").into()),
         given => Ok(given),
-    }
-}
-
-/// An amount of memory that may be left out: a number of bytes, or text with a unit.
-fn bytes(t: &Table, key: &str) -> Result<Option<u64>, LearnError> {
-    const UNITS: [(&str, f64); 9] = [
-        ("B", 1.0),
-        ("kB", 1e3),
-        ("MB", 1e6),
-        ("GB", 1e9),
-        ("TB", 1e12),
-        ("KiB", 1024.0),
-        ("MiB", 1_048_576.0),
-        ("GiB", 1_073_741_824.0),
-        ("TiB", 1_099_511_627_776.0),
-    ];
-    if !t.is_text(key) {
-        return Ok(t.opt_positive(key)?.map(|bytes| bytes as u64));
-    }
-    let text = t.string(key)?;
-    let (number, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
-    let factor = UNITS.iter().find(|u| u.0 == unit.trim()).map(|u| u.1);
-    match (number.trim().parse::<f64>(), factor) {
-        (Ok(number), Some(factor)) if number > 0.0 && number.is_finite() => Ok(Some((number * factor) as u64)),
-        _ => {
-            let units = UNITS.map(|u| u.0).join(", ");
-            let what = format!("`{text}` is no amount of memory");
-            Err(t.error(key, what, format!("\"4 GB\", or a number of bytes; units are {units}")).into())
-        }
     }
 }
 

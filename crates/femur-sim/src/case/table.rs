@@ -68,6 +68,19 @@ impl Document {
     }
 }
 
+/// Units of memory, in bytes.
+const MEMORY_UNITS: [(&str, f64); 9] = [
+    ("B", 1.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("TB", 1e12),
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
+];
+
 /// One table of a case. Every getter names the key's path and line in its error.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -185,6 +198,24 @@ impl Table {
     pub fn positive_or(&self, key: &str, default: f64) -> Result<f64, CaseError> {
         let value = self.f64_or(key, default)?;
         self.check_positive(key, value)
+    }
+
+    /// The amount of memory in bytes, above 0, if the key is there: a number, or text with a unit (`"4 GB"`).
+    pub fn opt_bytes(&self, key: &str) -> Result<Option<f64>, CaseError> {
+        if !self.is_text(key) {
+            return self.opt_positive(key);
+        }
+        let text = self.string(key)?;
+        let (number, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
+        let factor = MEMORY_UNITS.iter().find(|u| u.0 == unit.trim()).map(|u| u.1);
+        match (number.trim().parse::<f64>(), factor) {
+            (Ok(number), Some(factor)) if number > 0.0 && number.is_finite() => Ok(Some(number * factor)),
+            _ => {
+                let units = MEMORY_UNITS.map(|u| u.0).join(", ");
+                let hint = format!("\"4 GB\", or a number of bytes; units are {units}");
+                Err(self.error(key, format!("`{text}` is no amount of memory"), hint))
+            }
+        }
     }
 
     /// The whole number from 0 up, required.
