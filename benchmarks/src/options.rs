@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "femur-bench", after_help = "Example:\n  femur-bench assembly --threads 1 --peers all")]
 pub struct Options {
-    /// Which work: assembly, direct, amg, whole-program, many-cases, navier-stokes, learning, or all
+    /// Which work: assembly, direct, amg, matrix-free, whole-program, many-cases, navier-stokes, learning, or all
     pub work: String,
     /// Threads of Femur and of every peer; with one, everything is kept on one core
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]

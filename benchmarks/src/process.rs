@@ -65,3 +65,20 @@ pub fn femur() -> Result<PathBuf> {
     let found = exe.ancestors().skip(1).take(2).map(|d| d.join("femur")).find(|p| p.is_file());
     found.context("no femur beside femur-bench: build it with cargo build -p femur in the same profile")
 }
+
+/// Makes the peak of resident memory start anew (Linux); gives what is resident now, in MB.
+pub fn reset_peak() -> f64 {
+    // Where that cannot be written the peak is that of the whole process, which is no less.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    memory("VmRSS:").unwrap_or(0.0)
+}
+
+/// A size in `/proc/self/status`, in MB (Linux).
+///
+/// # Errors
+/// There is no such line.
+pub fn memory(key: &str) -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key)).context("no such line in /proc/self/status")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}

@@ -5,7 +5,8 @@ use crate::contest::{Goal, Runner, Sample, Spec, contest};
 use crate::npy;
 use crate::options::Options;
 use crate::peer::{Peer, Runtime, start_all};
-use anyhow::{Context as _, Result};
+use crate::process::{memory, reset_peak};
+use anyhow::Result;
 use femur_learn::models::{self, GraphInput, Widths};
 use femur_learn::ops::{Adjacency, Operations};
 use femur_learn::optimise::{self, Moments, Step};
@@ -227,17 +228,4 @@ fn ours<'a>(problem: &'a Problem, memory: Option<Memory>, precision: Precision, 
 fn detail(rate: f64, floor: f64) -> Result<BTreeMap<String, f64>> {
     let peak = memory("VmHWM:")?;
     Ok(BTreeMap::from([("gflops".into(), 1e-9 * rate), ("peak_mb".into(), peak), ("step_mb".into(), peak - floor)]))
-}
-
-/// Makes the peak of resident memory start anew (Linux); gives what is resident now, in MB.
-fn reset_peak() -> f64 {
-    // Where that cannot be written the peak is that of the whole process, which is no less.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-    memory("VmRSS:").unwrap_or(0.0)
-}
-
-fn memory(key: &str) -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|l| l.strip_prefix(key)).context("no such line in /proc/self/status")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }

@@ -5,6 +5,7 @@ mod assembly;
 mod direct;
 mod learning;
 mod many_cases;
+mod matrix_free;
 mod navier_stokes;
 mod plate;
 mod whole_program;
@@ -26,6 +27,7 @@ pub static WORKS: &[Work] = &[
     Work { name: "assembly", run: assembly::run },
     Work { name: "direct", run: direct::run },
     Work { name: "amg", run: amg::run },
+    Work { name: "matrix-free", run: matrix_free::run },
     Work { name: "whole-program", run: whole_program::run },
     Work { name: "many-cases", run: many_cases::run },
     Work { name: "navier-stokes", run: navier_stokes::run },

@@ -10,16 +10,18 @@ pub(crate) mod part;
 pub(crate) mod rigid;
 pub(crate) mod thermal;
 
-use crate::linear::{Channel, Solves, System, solver_choice};
+use crate::linear::{Channel, SolverChoice, Solves, System, large, solver_choice};
+use crate::nested::{self, Fine, Parts};
 use crate::{Physics, PhysicsError};
 use body::Body;
 use boundary::Conditions;
-use femur_fem::Assembler;
+use femur_fem::{Assembler, MatrixFree};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
 use femur_sim::{Coordinates, LearningTask, Setup, SimError, Simulator, SolverLog, State, Target, UnitResponse, Update, derived};
 use femur_solve::{CsrMatrix, LinearOperator};
 pub(crate) use kernel::Rise;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use thermal::Thermal;
 
@@ -61,6 +63,52 @@ impl Model {
         Ok(Model { body, conditions, thermal, thermal_channel, setup })
     }
 
+    /// Refuses a `[solver] kind` that cannot solve this case.
+    fn check_solver(&self, case: &Case, choice: SolverChoice) -> Result<(), PhysicsError> {
+        match choice {
+            SolverChoice::PMultigrid => nested::check_quadratic(case, &self.body.mesh),
+            SolverChoice::MatrixFree => self.body.check_cells(case),
+            _ => Ok(()),
+        }
+    }
+
+    /// The system, and what the body alone is applied by.
+    fn system(&self, case: &Case, choice: SolverChoice) -> Result<(System, Stiffness), PhysicsError> {
+        let (body, constraints) = (&self.body, &self.conditions.constraints);
+        let mesh = &*body.mesh;
+        let nested = |fine: Fine| {
+            let linear = |mesh: &Mesh, assembler: &Assembler| body.linear_stiffness(mesh, assembler);
+            let boundary = self.conditions.supports(mesh, body.thickness);
+            System::nested(Parts { mesh, constraints, boundary: &boundary, linear: &linear }, fine)
+        };
+        // Kept for the reactions, where it was made.
+        let kept = OnceCell::new();
+        let cells = || {
+            let cells = Arc::new(body.cells(case)?);
+            nested(Fine::Cells(kept.get_or_init(|| cells).clone()))
+        };
+        let preferred = choice == SolverChoice::Auto && nested::preferred(mesh, constraints) && body.check_cells(case).is_ok();
+        let (system, assembler) = match choice {
+            SolverChoice::MatrixFree => (cells()?, None),
+            _ if preferred && large(mesh, mesh.dim) => (cells()?, None),
+            _ => {
+                let assembler = body.assembler();
+                let matrix = self.matrix(&assembler)?;
+                let system = match choice {
+                    _ if preferred => System::or_cells(mesh, matrix, constraints, &cells)?,
+                    SolverChoice::PMultigrid => nested(Fine::Matrix(matrix))?,
+                    _ => System::new(mesh, matrix, constraints.clone(), choice, Solves::Few)?,
+                };
+                (system, Some(assembler))
+            }
+        };
+        let stiffness = match (kept.into_inner(), assembler) {
+            (Some(cells), _) => Stiffness::Cells(cells),
+            (None, assembler) => Stiffness::Assembled(Box::new(assembler.unwrap_or_else(|| body.assembler()))),
+        };
+        Ok((system, stiffness))
+    }
+
     /// Stiffness of the body with its elastic supports.
     fn matrix(&self, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
         let mut matrix = self.body.stiffness(assembler)?;
@@ -79,10 +127,28 @@ impl Model {
     }
 }
 
+/// What applies the stiffness of the body without its supports.
+enum Stiffness {
+    /// A matrix made anew: held all along it would add to the memory of the factorisation.
+    Assembled(Box<Assembler>),
+    Cells(Arc<MatrixFree>),
+}
+
+impl Stiffness {
+    /// Forces `[size]` of a displacement.
+    fn apply(&self, body: &Body, u: &[f64], force: &mut [f64]) -> Result<(), PhysicsError> {
+        match self {
+            Stiffness::Assembled(assembler) => body.stiffness(assembler)?.apply(u, force),
+            Stiffness::Cells(cells) => cells.apply(u, force),
+        }
+        Ok(())
+    }
+}
+
 /// Finite-element solver of one static case.
 struct StaticSimulator {
     model: Model,
-    assembler: Assembler,
+    stiffness: Stiffness,
     system: System,
     responses: Vec<(Vec<f64>, Vec<f64>)>,
     log: SolverLog,
@@ -114,9 +180,8 @@ impl Simulator for StaticSimulator {
         fields.push(derived::von_mises(&fields[1]));
         if body.output.is_whole() {
             // What the body's surroundings exert on it beside the loads: zero but at supports.
-            // The matrix is made anew: held all along it would add to the memory of the factorisation.
             let mut reaction = vec![0.0; size];
-            body.stiffness(&self.assembler)?.apply(&u, &mut reaction);
+            self.stiffness.apply(body, &u, &mut reaction)?;
             let scale = reaction.iter().chain(&force).fold(0.0_f64, |a, v| a.max(v.abs()));
             reaction.iter_mut().zip(&force).for_each(|(r, f)| *r -= f);
             self.model.conditions.constraints.gather(&mut reaction);
@@ -130,6 +195,7 @@ impl Simulator for StaticSimulator {
         self.log.newton_iters = vec![1];
         self.log.residual = vec![worst];
         self.log.condition = self.system.condition();
+        self.system.note_iterations(&mut self.log);
         Ok(State { time: 0.0, fields })
     }
 
@@ -156,20 +222,22 @@ impl Physics for LinearElasticity {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case)?;
-        Ok(Model::new(case, mesh)?.setup)
+        let choice = solver_choice(case)?;
+        let model = Model::new(case, mesh)?;
+        model.check_solver(case, choice)?;
+        Ok(model.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case)?;
         let model = Model::new(case, mesh)?;
-        let assembler = model.body.assembler();
-        let system = System::new(mesh, model.matrix(&assembler)?, model.conditions.constraints.clone(), choice, Solves::Few)?;
+        model.check_solver(case, choice)?;
+        let (system, stiffness) = model.system(case, choice)?;
         let mut log = SolverLog::default();
         log.notes.insert("solver".into(), system.name().into());
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
-        Ok(Box::new(StaticSimulator { model, assembler, system, responses: Vec::new(), log }))
+        Ok(Box::new(StaticSimulator { model, stiffness, system, responses: Vec::new(), log }))
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {

@@ -225,12 +225,13 @@ impl Physics for Elastodynamics {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case)?;
+        solver_choice(case)?.assembled(case, "elastodynamics")?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case)?;
+        choice.assembled(case, "elastodynamics")?;
         Ok(Box::new(DynamicSimulator::new(Model::new(case, mesh)?, choice)?))
     }
 

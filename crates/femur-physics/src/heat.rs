@@ -10,14 +10,15 @@ pub(crate) mod part;
 mod stepping;
 
 use crate::elasticity::facet_tags;
-use crate::linear::{Channel, Solves, System, sampled, solver_choice};
+use crate::linear::{Channel, SolverChoice, Solves, System, large, sampled, solver_choice};
 use crate::material::{known_tag, materials, to_nodes};
+use crate::nested::{self, Fine, Parts};
 use crate::state_mesh::StateMesh;
 use crate::ties::Ties;
 use crate::{Physics, PhysicsError};
 use coefficient::Coefficient;
 use femur_fem::facets::{FacetPoint, facet_points};
-use femur_fem::{Assembler, CellCoefficient, Constraints, Form, recovery};
+use femur_fem::{Assembler, CellCoefficient, Constraints, ElementMatrix, Form, MatrixFree, VectorAssembler, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table, TimeGrid, Units};
 use femur_sim::{
@@ -357,25 +358,80 @@ impl Model {
     /// Conduction and convection matrix of a linear problem at a time, and the capacity matrix.
     fn matrices(&self, t: f64) -> Result<(CsrMatrix, CsrMatrix), PhysicsError> {
         // The capacity needs two degrees more than the conduction.
-        let assembler = Assembler::new(&self.mesh, 1, 2);
-        let (mut k, mut m) = (assembler.zeros(), assembler.zeros());
-        let conductivity: Vec<f64> = self.conductivity.iter().map(|c| c.at(&[], 0.0).0 * self.thickness).collect();
-        assembler.assemble(&self.mesh, &Form::Diffusion(CellCoefficient::ByMaterial(&conductivity, &self.material_id)), &mut k)?;
+        let assembler = Assembler::new(&self.mesh, 1, if self.time.is_some() { 2 } else { 0 });
+        let (mut k, mut m) = (self.conduction(&self.mesh, &assembler)?, assembler.zeros());
         if self.time.is_some() {
             let density: Vec<f64> = self.capacity.iter().map(|c| c * self.thickness).collect();
             let form = Form::Mass { components: 1, density: CellCoefficient::ByMaterial(&density, &self.material_id) };
             assembler.assemble(&self.mesh, &form, &mut m)?;
         }
+        for (nodes, element) in self.convection(t) {
+            assembler.scatter(&mut k, &nodes, &element);
+        }
+        Ok((k, m))
+    }
+
+    /// The conductivity of each material times the thickness.
+    fn conductivities(&self) -> Vec<f64> {
+        self.conductivity.iter().map(|c| c.at(&[], 0.0).0 * self.thickness).collect()
+    }
+
+    /// The conduction of the cells of `mesh`: the model's, or its linear cells.
+    fn conduction(&self, mesh: &Mesh, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
+        let (mut k, conductivity) = (assembler.zeros(), self.conductivities());
+        assembler.assemble(mesh, &Form::Diffusion(CellCoefficient::ByMaterial(&conductivity, &self.material_id)), &mut k)?;
+        Ok(k)
+    }
+
+    /// What convection adds to the conduction, at each point of its surfaces.
+    fn convection(&self, t: f64) -> Vec<ElementMatrix> {
+        let mut out = Vec::new();
         for s in &self.surfaces {
             let Flow::Convection(h, _) = &s.flow else { continue };
             for p in &s.points {
                 let n = p.nodes.len();
                 let w = h.eval(&p.position[..self.mesh.dim], t) * p.area * self.thickness;
-                let element: Vec<f64> = (0..n * n).map(|e| w * p.values[e / n] * p.values[e % n]).collect();
-                assembler.scatter(&mut k, &p.nodes, &element);
+                out.push((p.nodes.clone(), (0..n * n).map(|e| w * p.values[e / n] * p.values[e % n]).collect()));
             }
         }
-        Ok((k, m))
+        out
+    }
+
+    /// Refuses a `[solver] kind` that cannot solve this case.
+    fn check_solver(&self, case: &Case, choice: SolverChoice) -> Result<(), PhysicsError> {
+        let what = match () {
+            () if self.time.is_some() => Some("transient heat"),
+            () if self.nonlinear => Some("nonlinear heat"),
+            () => None,
+        };
+        match (choice, what) {
+            (_, Some(what)) => choice.assembled(case, what),
+            (SolverChoice::PMultigrid, None) => nested::check_quadratic(case, &self.mesh),
+            (SolverChoice::MatrixFree, None) => nested::check_cells(case, &self.mesh),
+            _ => Ok(()),
+        }
+    }
+
+    /// The system of a steady problem.
+    fn steady(&self, case: &Case, choice: SolverChoice) -> Result<System, PhysicsError> {
+        let constraints = self.constraints();
+        let nested = |fine: Fine| {
+            let linear = |mesh: &Mesh, assembler: &Assembler| self.conduction(mesh, assembler);
+            System::nested(Parts { mesh: &self.mesh, constraints: &constraints, boundary: &self.convection(0.0), linear: &linear }, fine)
+        };
+        let cells = || {
+            let conductivity = self.conductivities();
+            let form = Form::Diffusion(CellCoefficient::ByMaterial(&conductivity, &self.material_id));
+            nested(Fine::Cells(Arc::new(MatrixFree::new(&self.mesh, &form).map_err(|e| nested::refused(case, e))?)))
+        };
+        let preferred = choice == SolverChoice::Auto && nested::preferred(&self.mesh, &constraints);
+        match choice {
+            SolverChoice::MatrixFree => cells(),
+            _ if preferred && large(&self.mesh, 1) => cells(),
+            _ if preferred => System::or_cells(&self.mesh, self.matrices(0.0)?.0, &constraints, &cells),
+            SolverChoice::PMultigrid => nested(Fine::Matrix(self.matrices(0.0)?.0)),
+            _ => Ok(System::new(&self.mesh, self.matrices(0.0)?.0, self.constraints(), choice, Solves::Few)?),
+        }
     }
 
     /// The load vector at a time.
@@ -405,7 +461,7 @@ impl Model {
     }
 
     fn add_source(&self, f: &mut [f64], value: impl Fn(&[f64]) -> f64 + Sync) {
-        let assembler = Assembler::new(&self.mesh, 1, 2);
+        let assembler = VectorAssembler::new(&self.mesh, 1, 2);
         assembler.add_vector(&self.mesh, f, |_, geometry, table, out| {
             for q in 0..table.rule.len() {
                 let w = geometry.volume[q] * self.thickness * value(&geometry.position[q][..self.mesh.dim]);
@@ -524,6 +580,7 @@ impl Simulator for Steady {
         }
         (self.log.newton_iters, self.log.residual) = (vec![1], vec![worst]);
         self.log.condition = self.system.condition();
+        self.system.note_iterations(&mut self.log);
         Ok(self.model.state(0.0, &temperature))
     }
 
@@ -619,13 +676,16 @@ impl Physics for Heat {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case)?;
-        Ok(Model::new(case, mesh)?.setup)
+        let choice = solver_choice(case)?;
+        let model = Model::new(case, mesh)?;
+        model.check_solver(case, choice)?;
+        Ok(model.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case)?;
         let model = Model::new(case, mesh)?;
+        model.check_solver(case, choice)?;
         if model.nonlinear {
             return Ok(Box::new(stepping::Simulation::new(model)?));
         }
@@ -639,16 +699,16 @@ impl Physics for Heat {
                     .into());
             }
         }
-        let (k, m) = model.matrices(0.0)?;
         let mut log = SolverLog::default();
         let kinds: Vec<&str> = mesh.blocks.iter().map(|b| b.kind.name()).collect();
         log.notes.insert("element".into(), kinds.join(", "));
         let Some(time) = model.time else {
             let channels = model.channels(case, mesh.num_nodes());
-            let system = System::new(&model.mesh, k, model.constraints(), choice, Solves::Few)?;
+            let system = model.steady(case, choice)?;
             log.notes.insert("solver".into(), system.name().into());
             return Ok(Box::new(Steady { model, system, channels, responses: Vec::new(), log }));
         };
+        let (k, m) = model.matrices(0.0)?;
         let mut matrix = m.clone();
         matrix.values.iter_mut().zip(&k.values).for_each(|(m, k)| *m += time.theta * time.dt() * k);
         let system = System::new(&model.mesh, matrix, model.constraints(), choice, Solves::Many)?;

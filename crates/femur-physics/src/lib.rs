@@ -13,6 +13,7 @@ mod linear_system;
 mod material;
 pub mod modal;
 pub mod navier_stokes;
+mod nested;
 mod solid;
 mod state_mesh;
 mod ties;

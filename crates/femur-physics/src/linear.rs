@@ -1,15 +1,17 @@
 //! What linear physics share: load channels, and solving a constrained symmetric positive definite system for many of them.
 
 use crate::PhysicsError;
+use crate::nested::{Fine, Nested, Parts};
 use femur_fem::NodeGroups;
 use femur_fem::constraints::{Constraints, Reduced};
 use femur_mesh::Mesh;
-use femur_sim::Load;
 use femur_sim::case::Case;
+use femur_sim::{Load, SolverLog};
 use femur_solve::amg::{Amg, AmgOptions, GroupedAmg, rigid_body_modes};
 use femur_solve::precond::IncompleteCholesky;
 use femur_solve::{BsrMatrix, CsrMatrix, DirectSolver, KrylovOptions, LinearOperator, Preconditioner, SolveError, Symmetry, cg};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One channel: a load vector and prescribed values at `load.value` 1.
 #[derive(Debug, Clone)]
@@ -49,14 +51,35 @@ pub(crate) enum SolverChoice {
     Cg,
     /// Conjugate gradients with algebraic multigrid.
     Amg,
+    /// Conjugate gradients with the linear cells as the coarse level of quadratic ones.
+    PMultigrid,
+    /// The same without the matrix of the mesh's own cells.
+    MatrixFree,
 }
+
+impl SolverChoice {
+    /// Refuses the kinds that need linear cells of the same mesh, where a physics has none.
+    pub(crate) fn assembled(self, case: &Case, what: &str) -> Result<(), PhysicsError> {
+        match self {
+            SolverChoice::PMultigrid | SolverChoice::MatrixFree => {
+                let what = format!("{} is for steady heat and linear elasticity, not for {what}", KINDS[self as usize]);
+                Err(case.table("solver").error("kind", what, "take auto, direct, cg or amg").into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Every `[solver] kind`, in the order of [`SolverChoice`].
+pub(crate) const KINDS: [&str; 6] = ["auto", "direct", "cg", "amg", "p-multigrid", "matrix-free"];
 
 /// Reads `[solver] kind`.
 pub(crate) fn solver_choice(case: &Case) -> Result<SolverChoice, PhysicsError> {
     let table = case.table("solver");
-    let kind = table.choice_or("kind", &["auto", "direct", "cg", "amg"], 0)?;
+    let kind = table.choice_or("kind", &KINDS, 0)?;
     table.finish()?;
-    Ok([SolverChoice::Auto, SolverChoice::Direct, SolverChoice::Cg, SolverChoice::Amg][kind])
+    use SolverChoice::{Amg, Auto, Cg, Direct, MatrixFree, PMultigrid};
+    Ok([Auto, Direct, Cg, Amg, PMultigrid, MatrixFree][kind])
 }
 
 /// How often a matrix will be solved with.
@@ -83,6 +106,8 @@ pub(crate) struct System {
     constraints: Constraints,
     size: usize,
     solver: Solver,
+    /// Most iterations that one load took.
+    iterations: AtomicUsize,
 }
 
 enum Solver {
@@ -90,12 +115,12 @@ enum Solver {
     /// Conjugate gradients for the free unknowns, by the name of their preconditioner's choice.
     Reduced(&'static str, Reduced, Box<dyn Preconditioner + Send + Sync>),
     Amg(Box<Multigrid>),
+    Nested(Box<Nested>),
 }
 
 /// The whole system with its prescribed unknowns emptied.
 struct Multigrid {
-    matrix: BsrMatrix,
-    coupling: Vec<(usize, usize, f64)>,
+    emptied: Emptied,
     amg: Amg,
 }
 
@@ -103,23 +128,54 @@ impl System {
     /// Eliminates the constraints and factors.
     pub(crate) fn new(
         mesh: &Mesh,
-        mut matrix: CsrMatrix,
+        matrix: CsrMatrix,
         constraints: Constraints,
         choice: SolverChoice,
         solves: Solves,
     ) -> Result<Self, SolveError> {
+        let amg = |matrix: CsrMatrix| multigrid(mesh, matrix, &constraints);
+        let (solver, size) = Self::choose(mesh, matrix, &constraints, choice, solves, &amg)?;
+        Ok(System { constraints, size, solver, iterations: AtomicUsize::new(0) })
+    }
+
+    /// The same, where `auto` takes `cells` in place of algebraic multigrid: a system without the matrix, which is dropped before.
+    pub(crate) fn or_cells(
+        mesh: &Mesh,
+        matrix: CsrMatrix,
+        constraints: &Constraints,
+        cells: &dyn Fn() -> Result<System, PhysicsError>,
+    ) -> Result<Self, PhysicsError> {
+        let instead = |matrix: CsrMatrix| {
+            drop(matrix);
+            cells().map(|system| system.solver)
+        };
+        let (solver, size) = Self::choose(mesh, matrix, constraints, SolverChoice::Auto, Solves::Few, &instead)?;
+        Ok(System { constraints: constraints.clone(), size, solver, iterations: AtomicUsize::new(0) })
+    }
+
+    /// `multigrid` makes what `auto` takes where a factorisation is dear.
+    fn choose<E: From<SolveError>>(
+        mesh: &Mesh,
+        mut matrix: CsrMatrix,
+        constraints: &Constraints,
+        choice: SolverChoice,
+        solves: Solves,
+        multigrid_or: &dyn Fn(CsrMatrix) -> Result<Solver, E>,
+    ) -> Result<(Solver, usize), E> {
         constraints.rotate_matrix(&mut matrix);
         let size = matrix.nrows;
-        let large = mesh.dim == 3 && solves == Solves::Few && size > LARGE;
-        let choice = if choice == SolverChoice::Auto && large { SolverChoice::Amg } else { choice };
+        if choice == SolverChoice::Auto && solves == Solves::Few && large(mesh, constraints.components) {
+            return Ok((multigrid_or(matrix)?, size));
+        }
         let solver = match choice {
-            SolverChoice::Amg => multigrid(mesh, matrix, &constraints)?,
+            SolverChoice::Amg => multigrid(mesh, matrix, constraints)?,
             SolverChoice::Cg => {
                 let reduced = constraints.reduce(&matrix);
                 let preconditioner = IncompleteCholesky::new(&reduced.matrix)?;
                 Solver::Reduced("cg", reduced, Box::new(preconditioner))
             }
-            SolverChoice::Auto | SolverChoice::Direct => {
+            // The physics ask for the last two by `System::nested`.
+            SolverChoice::Auto | SolverChoice::Direct | SolverChoice::PMultigrid | SolverChoice::MatrixFree => {
                 let mut reduced = constraints.reduce(&matrix);
                 let groups = NodeGroups::new(mesh, reduced.free.iter().map(|u| u / constraints.components));
                 let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get())?;
@@ -130,7 +186,7 @@ impl System {
                 let large = memory_at_hand().zip(direct.memory()).is_some_and(|(have, need)| need as f64 > SHARE * have);
                 if choice == SolverChoice::Auto && (dear || large) {
                     drop(reduced);
-                    multigrid(mesh, matrix, &constraints)?
+                    multigrid_or(matrix)?
                 } else {
                     drop(matrix);
                     direct.factor_owned(std::mem::take(&mut reduced.matrix))?;
@@ -138,15 +194,31 @@ impl System {
                 }
             }
         };
-        Ok(System { constraints, size, solver })
+        Ok((solver, size))
+    }
+
+    /// A system with the linear cells as its coarse level, or without a matrix.
+    pub(crate) fn nested(parts: Parts<'_>, fine: Fine) -> Result<Self, PhysicsError> {
+        let (constraints, size) = (parts.constraints.clone(), parts.mesh.num_nodes() * parts.constraints.components);
+        let solver = Solver::Nested(Box::new(Nested::new(parts, fine)?));
+        Ok(System { constraints, size, solver, iterations: AtomicUsize::new(0) })
     }
 
     /// The name of the solver, as in `[solver] kind`.
     pub(crate) fn name(&self) -> &'static str {
-        match self.solver {
+        match &self.solver {
             Solver::Direct(..) => "direct",
             Solver::Reduced(name, ..) => name,
             Solver::Amg(_) => "amg",
+            Solver::Nested(nested) => nested.name(),
+        }
+    }
+
+    /// Notes the most iterations that one load took, where the solver iterates.
+    pub(crate) fn note_iterations(&self, log: &mut SolverLog) {
+        let iterations = self.iterations.load(Ordering::Relaxed);
+        if iterations > 0 {
+            log.notes.insert("iterations".into(), iterations.to_string());
         }
     }
 
@@ -154,7 +226,7 @@ impl System {
     pub(crate) fn condition(&self) -> Option<f64> {
         match &self.solver {
             Solver::Direct(_, direct) => direct.known_condition(),
-            Solver::Reduced(..) | Solver::Amg(_) => None,
+            Solver::Reduced(..) | Solver::Amg(_) | Solver::Nested(_) => None,
         }
     }
 
@@ -162,31 +234,35 @@ impl System {
     pub(crate) fn solve(&self, vector: &[f64], prescribed: &BTreeMap<usize, f64>) -> Result<(Vec<f64>, f64), SolveError> {
         let mut f = vector.to_vec();
         self.constraints.rotate(&mut f);
-        let (mut u, residual) = match &self.solver {
+        let (mut u, residual, iterations) = match &self.solver {
             Solver::Direct(reduced, direct) => {
                 let mut b = reduced.right_hand_side(&f, prescribed);
                 let residual = direct.solve(&mut b)?.residual();
-                (reduced.expand(&b, prescribed, self.size), residual)
+                (reduced.expand(&b, prescribed, self.size), residual, 0)
             }
             Solver::Reduced(_, reduced, preconditioner) => {
                 let b = reduced.right_hand_side(&f, prescribed);
-                let (x, residual) = iterate(&reduced.matrix, preconditioner.as_ref(), &b)?;
-                (reduced.expand(&x, prescribed, self.size), residual)
+                let (x, residual, iterations) = iterate(&reduced.matrix, preconditioner.as_ref(), &b)?;
+                (reduced.expand(&x, prescribed, self.size), residual, iterations)
             }
             Solver::Amg(multigrid) => {
-                for &(r, c, v) in &multigrid.coupling {
-                    f[r] -= v * prescribed.get(&c).copied().unwrap_or(0.0);
-                }
-                self.constraints.fixed.keys().for_each(|&u| f[u] = 0.0);
-                let (mut x, residual) = iterate(&multigrid.matrix, &multigrid.amg, &f)?;
+                multigrid.emptied.right_hand_side(&self.constraints, &mut f, prescribed);
+                let (mut x, residual, iterations) = iterate(&multigrid.emptied.matrix, &multigrid.amg, &f)?;
                 self.constraints.fixed.keys().for_each(|&u| x[u] = 0.0);
                 prescribed.iter().for_each(|(&u, &v)| x[u] = v);
-                (x, residual)
+                (x, residual, iterations)
             }
+            Solver::Nested(nested) => nested.solve(f, prescribed)?,
         };
         self.constraints.rotate_back(&mut u);
+        self.iterations.fetch_max(iterations, Ordering::Relaxed);
         Ok((u, residual))
     }
+}
+
+/// Whether `auto` takes an iteration without asking what a factorisation would cost, where few solves follow.
+pub(crate) fn large(mesh: &Mesh, components: usize) -> bool {
+    mesh.dim == 3 && mesh.num_nodes() * components > LARGE
 }
 
 fn multigrid(mesh: &Mesh, matrix: CsrMatrix, constraints: &Constraints) -> Result<Solver, SolveError> {
@@ -216,22 +292,54 @@ fn near_null_space(mesh: &Mesh, constraints: &Constraints) -> Vec<Vec<f64>> {
 }
 
 impl Multigrid {
-    fn new(mesh: &Mesh, mut matrix: CsrMatrix, constraints: &Constraints) -> Result<Self, SolveError> {
-        let c = constraints.components;
-        let coupling = constraints.eliminate(&mut matrix);
-        let shape = SolveError::Shape { what: "rows, as a multiple of the unknowns of a node", expected: c, got: matrix.nrows };
-        let matrix = BsrMatrix::from_csr(&matrix, c).ok_or(shape)?;
-        let options = AmgOptions { near_null_space: near_null_space(mesh, constraints), ..AmgOptions::default() };
-        let amg = Amg::from_blocks(&matrix, &options)?;
-        Ok(Multigrid { matrix, coupling, amg })
+    fn new(mesh: &Mesh, matrix: CsrMatrix, constraints: &Constraints) -> Result<Self, SolveError> {
+        let emptied = Emptied::new(matrix, constraints)?;
+        let amg = hierarchy(mesh, &emptied.matrix, constraints)?;
+        Ok(Multigrid { emptied, amg })
     }
 }
 
-/// Conjugate gradients from zero; the answer and its relative residual.
-fn iterate(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64]) -> Result<(Vec<f64>, f64), SolveError> {
+/// Algebraic multigrid of a matrix whose prescribed unknowns are emptied.
+pub(crate) fn hierarchy(mesh: &Mesh, matrix: &BsrMatrix, constraints: &Constraints) -> Result<Amg, SolveError> {
+    let options = AmgOptions { near_null_space: near_null_space(mesh, constraints), ..AmgOptions::default() };
+    Amg::from_blocks(matrix, &options)
+}
+
+/// A (turned) matrix with its prescribed unknowns emptied, and what was taken out.
+pub(crate) struct Emptied {
+    pub(crate) matrix: BsrMatrix,
+    coupling: Vec<(usize, usize, f64)>,
+}
+
+impl Emptied {
+    pub(crate) fn new(mut matrix: CsrMatrix, constraints: &Constraints) -> Result<Self, SolveError> {
+        let c = constraints.components;
+        let coupling = constraints.eliminate(&mut matrix);
+        let shape = SolveError::Shape { what: "rows, as a multiple of the unknowns of a node", expected: c, got: matrix.nrows };
+        Ok(Emptied { matrix: BsrMatrix::from_csr(&matrix, c).ok_or(shape)?, coupling })
+    }
+
+    /// The right-hand side to a (turned) load and prescribed values.
+    pub(crate) fn right_hand_side(&self, constraints: &Constraints, f: &mut [f64], prescribed: &BTreeMap<usize, f64>) {
+        for &(r, c, v) in &self.coupling {
+            f[r] -= v * prescribed.get(&c).copied().unwrap_or(0.0);
+        }
+        constraints.fixed.keys().for_each(|&u| f[u] = 0.0);
+    }
+}
+
+/// The answer, its relative residual and the iterations made.
+pub(crate) type Answer = (Vec<f64>, f64, usize);
+
+/// Conjugate gradients from zero.
+pub(crate) fn iterate(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64]) -> Result<Answer, SolveError> {
     let mut x = vec![0.0; b.len()];
     let report = cg(a, m, b, &mut x, &ITERATION);
-    if report.converged() { Ok((x, report.residual())) } else { Err(SolveError::Inaccurate { residual: report.residual() }) }
+    if report.converged() {
+        Ok((x, report.residual(), report.iterations))
+    } else {
+        Err(SolveError::Inaccurate { residual: report.residual() })
+    }
 }
 
 /// Bytes that the system says a program can still have; `None` where it does not say.

@@ -85,12 +85,13 @@ impl Physics for Wave {
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case)?;
+        solver_choice(case)?.assembled(case, "the wave equation")?;
         Ok(Model::new(case, mesh)?.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
         let choice = solver_choice(case)?;
+        choice.assembled(case, "the wave equation")?;
         Ok(Box::new(WaveSimulator::new(Model::new(case, mesh)?, choice)?))
     }
 

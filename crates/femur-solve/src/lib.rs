@@ -30,6 +30,7 @@ pub use krylov::{KrylovOptions, bicgstab, cg, fgmres, gmres, minres};
 pub use multifrontal::{Groups, MultifrontalCholesky, MultifrontalLu};
 pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};
 pub use operator::{DifferentiableOperator, LinearOperator, Preconditioner};
+pub use precond::{Transfer, TwoLevel};
 pub use real::Real;
 pub use report::{SolveError, SolveReport, StopReason};
 

@@ -8,10 +8,10 @@ use crate::Tabulation;
 use femur_mesh::{CellKind, Mesh};
 
 /// The least determinant that is not positive, and its cell; infinity where all are.
-pub(super) type Worst = (f64, usize);
+pub(crate) type Worst = (f64, usize);
 
 /// The smaller determinant; of equal ones the first cell.
-pub(super) fn worse(a: Worst, b: Worst) -> Worst {
+pub(crate) fn worse(a: Worst, b: Worst) -> Worst {
     if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) { b } else { a }
 }
 
@@ -167,8 +167,9 @@ fn gradients<A: Arithmetic, const N: usize, const D: usize>(
     det
 }
 
+/// Determinant and inverse of a Jacobian `[direction in space][reference direction]`.
 #[inline(always)]
-fn invert<A: Arithmetic, const D: usize>(j: &[[Lanes; D]; D]) -> (Lanes, [[Lanes; D]; D]) {
+pub(crate) fn invert<A: Arithmetic, const D: usize>(j: &[[Lanes; D]; D]) -> (Lanes, [[Lanes; D]; D]) {
     let mut inverse = [[Lanes::ZERO; D]; D];
     if D == 2 {
         let det = j[0][0] * j[1][1] - j[0][1] * j[1][0];

@@ -41,7 +41,7 @@ pub enum CellCoefficient<'a> {
 
 impl CellCoefficient<'_> {
     #[inline(always)]
-    fn at(&self, cells: &[usize; LANES]) -> Lanes {
+    pub(crate) fn at(&self, cells: &[usize; LANES]) -> Lanes {
         let mut out = Lanes::ZERO;
         match self {
             CellCoefficient::Uniform(v) => out = Lanes::splat(*v),

@@ -3,48 +3,48 @@
 use std::ops::{Add, Mul, Sub};
 
 /// Cells of a batch: the doubles of one AVX2 register.
-pub(super) const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
 
 /// One number of each cell of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(align(32))]
-pub(super) struct Lanes(pub(super) [f64; LANES]);
+pub(crate) struct Lanes(pub(crate) [f64; LANES]);
 
 // Written out lane by lane: a closure would be compiled as a function of its own, without the instruction set of its caller.
 impl Lanes {
     /// Zero in every lane.
-    pub(super) const ZERO: Lanes = Lanes([0.0; LANES]);
+    pub(crate) const ZERO: Lanes = Lanes([0.0; LANES]);
 
     /// The same number in every lane.
     #[inline(always)]
-    pub(super) fn splat(v: f64) -> Self {
+    pub(crate) fn splat(v: f64) -> Self {
         Lanes([v; LANES])
     }
 
     /// `1 / self`.
     #[inline(always)]
-    pub(super) fn recip(self) -> Self {
+    pub(crate) fn recip(self) -> Self {
         let [a, b, c, d] = self.0;
         Lanes([1.0 / a, 1.0 / b, 1.0 / c, 1.0 / d])
     }
 
     /// `|self|`.
     #[inline(always)]
-    pub(super) fn abs(self) -> Self {
+    pub(crate) fn abs(self) -> Self {
         let [a, b, c, d] = self.0;
         Lanes([a.abs(), b.abs(), c.abs(), d.abs()])
     }
 
     /// Whether all numbers are positive.
     #[inline(always)]
-    pub(super) fn positive(self) -> bool {
+    pub(crate) fn positive(self) -> bool {
         let [a, b, c, d] = self.0;
         (a > 0.0) & (b > 0.0) & (c > 0.0) & (d > 0.0)
     }
 
     /// The smaller number; that of `self` where either is NaN.
     #[inline(always)]
-    pub(super) fn least(self, other: Self) -> Self {
+    pub(crate) fn least(self, other: Self) -> Self {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         Lanes([if e < a { e } else { a }, if f < b { f } else { b }, if g < c { g } else { c }, if h < d { h } else { d }])
     }
@@ -74,7 +74,7 @@ impl Mul<f64> for Lanes {
 }
 
 /// Whether the processor multiplies and adds in one instruction; where it does not, `f64::mul_add` is a slow library call.
-pub(super) trait Arithmetic: Copy {
+pub(crate) trait Arithmetic: Copy {
     /// `a b + c`.
     fn fma(a: Lanes, b: Lanes, c: Lanes) -> Lanes;
 }
@@ -83,11 +83,11 @@ pub(super) trait Arithmetic: Copy {
 #[derive(Clone, Copy)]
 // Every aarch64 has the fused instruction, so there nothing is rounded twice.
 #[cfg_attr(target_arch = "aarch64", allow(dead_code))]
-pub(super) struct Plain;
+pub(crate) struct Plain;
 
 /// One rounding.
 #[derive(Clone, Copy)]
-pub(super) struct Fused;
+pub(crate) struct Fused;
 
 impl Arithmetic for Plain {
     #[inline(always)]

@@ -4,11 +4,11 @@
 //! kind. [`Assembler::add_matrix`] takes any integrand, one cell at a time. Both run over chunks of cells in parallel and add up in an order that depends on the mesh alone, so any number of threads
 //! gives the same bits.
 
-mod batch;
+pub(crate) mod batch;
 mod forms;
-mod lanes;
-mod plan;
-mod scatter;
+pub(crate) mod lanes;
+pub(crate) mod plan;
+pub(crate) mod scatter;
 #[cfg(test)]
 mod tests;
 
@@ -45,10 +45,7 @@ pub struct Assembler {
 impl Assembler {
     /// Finds the pattern; `extra_degree` raises the quadrature (mass terms, coefficients that vary in space).
     pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
-        let mut kinds: Vec<CellKind> = mesh.blocks.iter().map(|b| b.kind).collect();
-        kinds.dedup();
-        let tables = kinds.into_iter().map(|k| (k, Tabulation::new(k, Quadrature::new(k, stiffness_degree(k) + extra_degree)))).collect();
-        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh, components), tables }
+        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh, components), tables: tables(mesh, extra_degree) }
     }
 
     /// Number of unknowns.
@@ -177,27 +174,64 @@ impl Assembler {
 
     /// Adds element vectors: `kernel(cell, geometry, table, out)` fills `[k c]`.
     pub fn add_vector(&self, mesh: &Mesh, vector: &mut [f64], kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync) {
-        let c = self.components;
-        let mut kept = vec![0.0; self.plan.nodes.slots.len() * c];
-        let slots = Places::new(&mut kept);
-        let target = Places::new(vector);
-        let run = |(sums, geometry, out): &mut (Vec<f64>, CellGeometry, Vec<f64>), chunk: &Chunk| {
-            let block = &mesh.blocks[chunk.block];
-            let Some(table) = self.table(block.kind) else { return };
-            sums.clear();
-            sums.resize(chunk.nodes.len() * c, 0.0);
-            out.resize(chunk.width * c, 0.0);
-            for (cell, local) in chunk.cells.iter().zip(chunk.local.chunks_exact(chunk.width)) {
-                out.fill(0.0);
-                geometry.fill(table, mesh, block.cell(*cell as usize));
-                kernel(chunk.first + *cell as usize, geometry, table, out);
-                for (&n, values) in local.iter().zip(out.chunks_exact(c)) {
-                    sums[n as usize * c..][..c].iter_mut().zip(values).for_each(|(s, v)| *s += v);
-                }
-            }
-            scatter::flush_vector(chunk, sums, c, target, slots, true);
-        };
-        self.plan.chunks.par_iter().for_each_init(Default::default, run);
-        scatter::finish_vector(&self.plan, &kept, c, target, true);
+        add_vector(&self.plan, self.components, &self.tables, mesh, vector, kernel);
     }
+}
+
+/// As an [`Assembler`], for vectors alone: it finds no pattern, which takes the memory of a matrix.
+#[derive(Debug, Clone)]
+pub struct VectorAssembler {
+    components: usize,
+    plan: Plan,
+    tables: Vec<(CellKind, Tabulation)>,
+}
+
+impl VectorAssembler {
+    /// As [`Assembler::new`].
+    pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
+        VectorAssembler { components, plan: Plan::for_vectors(mesh, components), tables: tables(mesh, extra_degree) }
+    }
+
+    /// As [`Assembler::add_vector`], to the same bits.
+    pub fn add_vector(&self, mesh: &Mesh, vector: &mut [f64], kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync) {
+        add_vector(&self.plan, self.components, &self.tables, mesh, vector, kernel);
+    }
+}
+
+/// The kinds of a mesh, tabulated at the points of a stiffness or of some degrees more.
+fn tables(mesh: &Mesh, extra_degree: usize) -> Vec<(CellKind, Tabulation)> {
+    let mut kinds: Vec<CellKind> = mesh.blocks.iter().map(|b| b.kind).collect();
+    kinds.dedup();
+    kinds.into_iter().map(|k| (k, Tabulation::new(k, Quadrature::new(k, stiffness_degree(k) + extra_degree)))).collect()
+}
+
+fn add_vector(
+    plan: &Plan,
+    c: usize,
+    tables: &[(CellKind, Tabulation)],
+    mesh: &Mesh,
+    vector: &mut [f64],
+    kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync,
+) {
+    let mut kept = vec![0.0; plan.nodes.slots.len() * c];
+    let slots = Places::new(&mut kept);
+    let target = Places::new(vector);
+    let run = |(sums, geometry, out): &mut (Vec<f64>, CellGeometry, Vec<f64>), chunk: &Chunk| {
+        let block = &mesh.blocks[chunk.block];
+        let Some((_, table)) = tables.iter().find(|t| t.0 == block.kind) else { return };
+        sums.clear();
+        sums.resize(chunk.nodes.len() * c, 0.0);
+        out.resize(chunk.width * c, 0.0);
+        for (cell, local) in chunk.cells.iter().zip(chunk.local.chunks_exact(chunk.width)) {
+            out.fill(0.0);
+            geometry.fill(table, mesh, block.cell(*cell as usize));
+            kernel(chunk.first + *cell as usize, geometry, table, out);
+            for (&n, values) in local.iter().zip(out.chunks_exact(c)) {
+                sums[n as usize * c..][..c].iter_mut().zip(values).for_each(|(s, v)| *s += v);
+            }
+        }
+        scatter::flush_vector(chunk, sums, c, target, slots, true);
+    };
+    plan.chunks.par_iter().for_each_init(Default::default, run);
+    scatter::finish_vector(plan, &kept, c, target, true);
 }

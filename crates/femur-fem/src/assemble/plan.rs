@@ -5,14 +5,14 @@
 //! slot per chunk, and added up in the order of the chunks. The chunks depend on the mesh alone, so any number of threads gives the
 //! same bits.
 
-use femur_mesh::{CellBlock, Mesh};
+use femur_mesh::{CellBlock, CellKind, Mesh};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Set in the number of a pair where the cell's first node of the pair is the one with the larger number.
-pub(super) const FLIP: u32 = 1 << 31;
+pub(crate) const FLIP: u32 = 1 << 31;
 /// No node, no place.
-pub(super) const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 /// Most cells of a chunk, by the order of the cells and for several unknowns at each node. Smaller ones stay in a nearer cache but
 /// share more.
 const MOST_CELLS: [[usize; 2]; 2] = [[16_384, 16_384], [4096, 1024]];
@@ -21,76 +21,92 @@ const LEAST_CHUNKS: usize = 16;
 
 /// Neighbouring cells of one block.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     /// Block of the mesh, and the global number of its first cell.
-    pub(super) block: usize,
-    pub(super) first: usize,
+    pub(crate) block: usize,
+    pub(crate) first: usize,
     /// Nodes of a cell.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     /// Cells within the block.
-    pub(super) cells: Vec<u32>,
+    pub(crate) cells: Vec<u32>,
     /// Its nodes: first those that no other chunk has, `own_nodes` of them, then shared ones; both ascend.
-    pub(super) nodes: Vec<u32>,
-    pub(super) own_nodes: usize,
+    pub(crate) nodes: Vec<u32>,
+    pub(crate) own_nodes: usize,
     /// Places of the cells' nodes among `nodes`, `[cells, width]`.
-    pub(super) local: Vec<u16>,
+    pub(crate) local: Vec<u16>,
     /// Pairs of each cell, `[cells, width (width - 1) / 2]`, by first then second node of the cell, with [`FLIP`].
-    pub(super) pairs: Vec<u32>,
+    pub(crate) pairs: Vec<u32>,
     /// Places among `nodes` of the two nodes of each pair, the smaller first. Pairs that no other chunk has come first, `own_pairs` of
     /// them, then shared ones; both ascend.
-    pub(super) ends: Vec<[u16; 2]>,
-    pub(super) own_pairs: usize,
+    pub(crate) ends: Vec<[u16; 2]>,
+    pub(crate) own_pairs: usize,
     /// Places in the pattern of (smaller, larger) and of (larger, smaller).
-    pub(super) place: Vec<[u32; 2]>,
+    pub(crate) place: Vec<[u32; 2]>,
     /// Slot of the first shared pair and of the first shared node; those of the others follow.
-    pub(super) pair_slot: usize,
-    pub(super) node_slot: usize,
+    pub(crate) pair_slot: usize,
+    pub(crate) node_slot: usize,
 }
 
 /// Blocks of the matrix that several chunks add to.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// First slots of each in `slots`, `[n + 1]`.
-    pub(super) ptr: Vec<u32>,
+    pub(crate) ptr: Vec<u32>,
     /// Slots in the order of the chunks.
-    pub(super) slots: Vec<u32>,
+    pub(crate) slots: Vec<u32>,
 }
 
 impl Shared {
-    pub(super) fn slots(&self, i: usize) -> &[u32] {
+    pub(crate) fn slots(&self, i: usize) -> &[u32] {
         &self.slots[self.ptr[i] as usize..self.ptr[i + 1] as usize]
     }
 }
 
 /// Chunks, pattern and shared blocks of one mesh.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Plan {
-    pub(super) chunks: Vec<Chunk>,
+pub(crate) struct Plan {
+    pub(crate) chunks: Vec<Chunk>,
     /// Pattern of nodes: neighbours of each, itself included, ascending.
-    pub(super) node_ptr: Vec<usize>,
-    pub(super) node_idx: Vec<u32>,
+    pub(crate) node_ptr: Vec<usize>,
+    pub(crate) node_idx: Vec<u32>,
     /// Place of each node's own block in the pattern.
-    pub(super) diagonal: Vec<u32>,
+    pub(crate) diagonal: Vec<u32>,
     /// Shared pairs: their two nodes and two places, and their slots.
-    pub(super) pair_ends: Vec<([u32; 2], [u32; 2])>,
-    pub(super) pairs: Shared,
+    pub(crate) pair_ends: Vec<([u32; 2], [u32; 2])>,
+    pub(crate) pairs: Shared,
     /// Shared nodes, and their slots.
-    pub(super) node_ends: Vec<u32>,
-    pub(super) nodes: Shared,
+    pub(crate) node_ends: Vec<u32>,
+    pub(crate) nodes: Shared,
 }
 
 /// Pairs of the nodes of a cell.
-pub(super) fn num_pairs(width: usize) -> usize {
+pub(crate) fn num_pairs(width: usize) -> usize {
     width * (width - 1) / 2
 }
 
 impl Plan {
-    pub(super) fn new(mesh: &Mesh, components: usize) -> Plan {
+    pub(crate) fn new(mesh: &Mesh, components: usize) -> Plan {
+        let mut plan = Plan::for_vectors(mesh, components);
+        plan.chunks.par_iter_mut().for_each(Chunk::find_pairs);
+        let shared = plan.find_pattern(mesh.num_nodes());
+        plan.place(&shared);
+        plan.number_shared_pairs();
+        plan
+    }
+
+    /// The same chunks without the pattern.
+    pub(crate) fn for_vectors(mesh: &Mesh, components: usize) -> Plan {
+        Plan::of_nodes(mesh, |kind| MOST_CELLS[usize::from(kind.order() > 1)][usize::from(components > 1)])
+    }
+
+    /// The chunks and their nodes without the pattern of a matrix: what vectors need. `most` says how many cells of a kind a chunk holds
+    /// at most.
+    pub(crate) fn of_nodes(mesh: &Mesh, most: impl Fn(CellKind) -> usize) -> Plan {
         let mut chunks = Vec::new();
         let mut first = 0;
         for (b, block) in mesh.blocks.iter().enumerate() {
             let width = block.kind.num_nodes();
-            let most = MOST_CELLS[usize::from(block.kind.order() > 1)][usize::from(components > 1)];
+            let most = most(block.kind);
             let most = (block.num_cells() / LEAST_CHUNKS).clamp(most / 4, most);
             let order = compact_order(mesh, block, most);
             chunks.extend(order.chunks(most).map(|cells| Chunk { block: b, first, width, cells: cells.to_vec(), ..Chunk::default() }));
@@ -100,20 +116,17 @@ impl Plan {
         chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.find_nodes(&mesh.blocks[chunk.block], marks));
         let mut plan = Plan { chunks, ..Plan::default() };
         plan.number_shared_nodes(mesh.num_nodes());
-        plan.chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.find_pairs(&mesh.blocks[chunk.block], marks));
-        let shared = plan.find_pattern(mesh.num_nodes());
-        plan.place(&shared);
-        plan.number_shared_pairs();
+        plan.chunks.par_iter_mut().for_each_init(marks, |marks, chunk| chunk.find_local(&mesh.blocks[chunk.block], marks));
         plan
     }
 
     /// Neighbours of the node and where they start.
-    pub(super) fn row(&self, node: usize) -> Range<usize> {
+    pub(crate) fn row(&self, node: usize) -> Range<usize> {
         self.node_ptr[node]..self.node_ptr[node + 1]
     }
 
     /// Place of a pair in the pattern.
-    pub(super) fn find(&self, row: u32, column: u32) -> Option<usize> {
+    pub(crate) fn find(&self, row: u32, column: u32) -> Option<usize> {
         let range = self.row(row as usize);
         self.node_idx[range.clone()].binary_search(&column).ok().map(|k| range.start + k)
     }
@@ -258,15 +271,18 @@ impl Chunk {
         self.nodes.iter().for_each(|&n| marks[n as usize] = NONE);
     }
 
-    /// Numbers its pairs by the order of its nodes; `marks` as in [`Chunk::find_nodes`].
-    fn find_pairs(&mut self, block: &CellBlock, marks: &mut [u32]) {
+    /// Finds the places of its cells' nodes among its own; `marks` as in [`Chunk::find_nodes`].
+    fn find_local(&mut self, block: &CellBlock, marks: &mut [u32]) {
         self.nodes.iter().enumerate().for_each(|(i, &n)| marks[n as usize] = i as u32);
         self.local.reserve(self.cells.len() * self.width);
         for &c in &self.cells {
             self.local.extend(block.cell(c as usize).iter().map(|&n| marks[n as usize] as u16));
         }
         self.nodes.iter().for_each(|&n| marks[n as usize] = NONE);
+    }
 
+    /// Numbers its pairs by the order of its nodes.
+    fn find_pairs(&mut self) {
         let mut table = PairTable::new(self.cells.len() * num_pairs(self.width));
         let mut slots = Vec::with_capacity(self.cells.len() * num_pairs(self.width));
         for cell in self.local.chunks_exact(self.width) {

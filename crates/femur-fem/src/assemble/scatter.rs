@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// What several chunks write to at places of their own.
 #[derive(Clone, Copy)]
-pub(super) struct Places<'a> {
+pub(crate) struct Places<'a> {
     values: *mut f64,
     len: usize,
     marker: std::marker::PhantomData<&'a mut [f64]>,
@@ -18,7 +18,7 @@ unsafe impl Send for Places<'_> {}
 unsafe impl Sync for Places<'_> {}
 
 impl<'a> Places<'a> {
-    pub(super) fn new(values: &'a mut [f64]) -> Self {
+    pub(crate) fn new(values: &'a mut [f64]) -> Self {
         Places { values: values.as_mut_ptr(), len: values.len(), marker: std::marker::PhantomData }
     }
 
@@ -231,7 +231,7 @@ fn sum(values: &[f64], slots: &[u32], out: &mut [f64]) {
 }
 
 /// Writes a chunk's vector `[nodes, c]` to a global one, or to slots.
-pub(super) fn flush_vector(chunk: &Chunk, sums: &[f64], c: usize, target: Places<'_>, kept: Places<'_>, add: bool) {
+pub(crate) fn flush_vector(chunk: &Chunk, sums: &[f64], c: usize, target: Places<'_>, kept: Places<'_>, add: bool) {
     let (own, shared) = sums.split_at(chunk.own_nodes * c);
     for (&node, values) in chunk.nodes.iter().zip(own.chunks_exact(c)) {
         values.iter().enumerate().for_each(|(j, &v)| target.update(node as usize * c + j, v, add));
@@ -240,7 +240,7 @@ pub(super) fn flush_vector(chunk: &Chunk, sums: &[f64], c: usize, target: Places
 }
 
 /// Adds up the shared nodes of a vector.
-pub(super) fn finish_vector(plan: &Plan, kept: &[f64], c: usize, target: Places<'_>, add: bool) {
+pub(crate) fn finish_vector(plan: &Plan, kept: &[f64], c: usize, target: Places<'_>, add: bool) {
     plan.node_ends.par_iter().enumerate().with_min_len(2048).for_each(|(i, &n)| {
         for j in 0..c {
             let sum = plan.nodes.slots(i).iter().map(|&s| kept[s as usize * c + j]).sum();

@@ -5,8 +5,9 @@ use super::kernel::{self, Cell, Rise};
 use super::law::{Kinematics, Material};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
+use crate::nested;
 use crate::state_mesh::StateMesh;
-use femur_fem::{Assembler, CellCoefficient, Form, recovery};
+use femur_fem::{Assembler, CellCoefficient, Form, MatrixFree, VectorAssembler, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::Input;
 use femur_sim::case::{Case, Table, Units};
@@ -72,34 +73,66 @@ impl Body {
 
     /// Stiffness of the body without its supports.
     pub(crate) fn stiffness(&self, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
+        self.stiffness_of(&self.mesh, assembler, self.incompatible)
+    }
+
+    /// Stiffness of the linear cells of a body of quadratic ones, whose space lies in theirs.
+    pub(crate) fn linear_stiffness(&self, linear: &Mesh, assembler: &Assembler) -> Result<CsrMatrix, PhysicsError> {
+        self.stiffness_of(linear, assembler, false)
+    }
+
+    fn stiffness_of(&self, mesh: &Mesh, assembler: &Assembler, incompatible: bool) -> Result<CsrMatrix, PhysicsError> {
         let mut matrix = assembler.zeros();
-        if let Some((lambda, mu)) = self.lame_constants() {
-            let by_material = |values| CellCoefficient::ByMaterial(values, &self.material_id);
-            let form = Form::Elasticity { lambda: by_material(&lambda), mu: by_material(&mu) };
-            assembler.assemble(&self.mesh, &form, &mut matrix)?;
+        let modes = incompatible && mesh.blocks.iter().any(|b| kernel::has_modes(b.kind));
+        if let Some((lambda, mu)) = self.lame_constants().filter(|_| !modes) {
+            assembler.assemble(mesh, &self.form(&lambda, &mu), &mut matrix)?;
             return Ok(matrix);
         }
         let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
-        assembler.add_matrix(&self.mesh, &mut matrix, |cell, geometry, table, out| {
+        assembler.add_matrix(mesh, &mut matrix, |cell, geometry, table, out| {
             if geometry.min_det <= 0.0
                 && let Ok(mut worst) = worst.lock()
                 && (geometry.min_det, cell) < *worst
             {
                 *worst = (geometry.min_det, cell);
             }
-            self.cell(&self.mesh, cell, self.mesh.cell_nodes(cell)).stiffness(geometry, table, out);
+            Cell { incompatible, ..self.cell(mesh, cell, mesh.cell_nodes(cell)) }.stiffness(geometry, table, out);
         });
         let (det, cell) = worst.into_inner().unwrap_or((1.0, 0));
         if det <= 0.0 { Err(PhysicsError::Inverted { cell, det }) } else { Ok(matrix) }
     }
 
-    /// Lame's constants of each material times the thickness, where the assembler's own kernel serves: isotropic, no body of
-    /// revolution, no incompatible modes.
+    /// Lame's constants of each material times the thickness, where the kernels of the form serve: isotropic, no body of revolution.
     fn lame_constants(&self) -> Option<(Vec<f64>, Vec<f64>)> {
-        let modes = self.incompatible && self.mesh.blocks.iter().any(|b| kernel::has_modes(b.kind));
         let lame: Option<Vec<_>> = self.materials.iter().map(|m| m.lame.map(|l| l.constants())).collect();
         let scaled = |l: (f64, f64)| (self.thickness * l.0, self.thickness * l.1);
-        if modes { None } else { lame.map(|l| l.into_iter().map(scaled).unzip()) }
+        lame.map(|l| l.into_iter().map(scaled).unzip())
+    }
+
+    fn form<'a>(&'a self, lambda: &'a [f64], mu: &'a [f64]) -> Form<'a> {
+        let by_material = |values| CellCoefficient::ByMaterial(values, &self.material_id);
+        Form::Elasticity { lambda: by_material(lambda), mu: by_material(mu) }
+    }
+
+    /// Refuses a body that cannot be applied without a matrix.
+    pub(crate) fn check_cells(&self, case: &Case) -> Result<(), PhysicsError> {
+        nested::check_cells(case, &self.mesh)?;
+        let (what, hint) = if self.lame_constants().is_none() {
+            ("matrix-free has no kernel for orthotropic materials and bodies of revolution", "take amg here")
+        } else if self.incompatible && self.mesh.blocks.iter().any(|b| kernel::has_modes(b.kind)) {
+            let hint = "write incompatible_modes = false under [discretisation], take quadratic cells, or amg";
+            ("matrix-free has no kernel for incompatible modes", hint)
+        } else {
+            return Ok(());
+        };
+        Err(case.table("solver").error("kind", what, hint).into())
+    }
+
+    /// The stiffness of the body without its supports, cell by cell; see [`Body::check_cells`].
+    pub(crate) fn cells(&self, case: &Case) -> Result<MatrixFree, PhysicsError> {
+        self.check_cells(case)?;
+        let (lambda, mu) = self.lame_constants().unwrap_or_default();
+        MatrixFree::new(&self.mesh, &self.form(&lambda, &mu)).map_err(|e| nested::refused(case, e))
     }
 
     /// Consistent mass matrix, of the pattern of the stiffness; `what` needs the densities.
@@ -134,7 +167,7 @@ impl Body {
     pub(crate) fn thermal_load(&self, rise: &Rise<'_>) -> Vec<f64> {
         let mut vector = vec![0.0; self.mesh.num_nodes() * self.mesh.dim];
         // One degree more than the stiffness: the temperature varies in the cell.
-        let assembler = Assembler::new(&self.mesh, self.mesh.dim, 1);
+        let assembler = VectorAssembler::new(&self.mesh, self.mesh.dim, 1);
         assembler.add_vector(&self.mesh, &mut vector, |cell, geometry, table, out| {
             self.cell(&self.mesh, cell, self.mesh.cell_nodes(cell)).thermal_load(geometry, table, rise, out);
         });

@@ -7,7 +7,7 @@ use crate::linear::{Channel, sampled};
 use crate::material::{known_tag, to_nodes};
 use crate::ties::Ties;
 use femur_fem::facets::{FacetPoint, facet_points};
-use femur_fem::{Assembler, Constraints};
+use femur_fem::{Assembler, Constraints, ElementMatrix};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table};
 use femur_sim::{Input, NodeType, Prescribed};
@@ -152,6 +152,17 @@ impl Conditions {
 
     /// Adds elastic supports to a stiffness.
     pub(crate) fn add_supports(&self, mesh: &Mesh, assembler: &Assembler, matrix: &mut CsrMatrix, thickness: f64) {
+        self.each_support(mesh, thickness, |nodes, element| assembler.scatter(matrix, nodes, &element));
+    }
+
+    /// What elastic supports add to a stiffness, at each of their points.
+    pub(crate) fn supports(&self, mesh: &Mesh, thickness: f64) -> Vec<ElementMatrix> {
+        let mut out = Vec::new();
+        self.each_support(mesh, thickness, |nodes, element| out.push((nodes.to_vec(), element)));
+        out
+    }
+
+    fn each_support(&self, mesh: &Mesh, thickness: f64, mut add: impl FnMut(&[u32], Vec<f64>)) {
         let dim = mesh.dim;
         for (points, stiffness) in &self.supports {
             for p in points {
@@ -165,7 +176,7 @@ impl Conditions {
                         }
                     }
                 }
-                assembler.scatter(matrix, &p.nodes, &element);
+                add(&p.nodes, element);
             }
         }
     }

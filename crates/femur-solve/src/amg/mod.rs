@@ -14,7 +14,7 @@ mod prolong;
 mod rows;
 mod scale;
 mod setup;
-mod smoother;
+pub(crate) mod smoother;
 
 pub use grouped::GroupedAmg;
 pub use modes::rigid_body_modes;

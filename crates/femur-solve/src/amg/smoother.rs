@@ -11,7 +11,11 @@ const STEPS: usize = 10;
 /// The largest eigenvalue of a symmetric matrix, from below, by some steps of the Lanczos process from a fixed start vector; never above
 /// the largest row sum of absolute values, and at least the largest diagonal entry's size 1 of a scaled matrix.
 pub(super) fn largest_eigenvalue<T: Real>(a: &Blocks<T>) -> f64 {
-    let n = a.nrows() * a.rows;
+    lanczos(a.nrows() * a.rows, |v, w| a.multiply(v, w, false))
+}
+
+/// The same for a symmetric map of `n` unknowns whose diagonal is 1, by its product `w = A v`.
+pub(crate) fn lanczos<T: Real>(n: usize, mut multiply: impl FnMut(&[T], &mut [T])) -> f64 {
     let mut v: Vec<T> = (0..n).map(|i| T::of(start(i))).collect();
     let mut before = vec![T::default(); n];
     let mut w = vec![T::default(); n];
@@ -21,7 +25,7 @@ pub(super) fn largest_eigenvalue<T: Real>(a: &Blocks<T>) -> f64 {
     for _ in 0..STEPS.min(n) {
         let scale = T::of(1.0 / beta);
         v.iter_mut().for_each(|v| *v *= scale);
-        a.multiply(&v, &mut w, false);
+        multiply(&v, &mut w);
         let alpha = dot(&v, &w);
         let (ta, tb) = (T::of(alpha), T::of(previous));
         w.iter_mut().zip(&v).zip(&before).for_each(|((w, v), b)| *w = *w - ta * *v - tb * *b);
@@ -65,14 +69,14 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
 /// A polynomial smoother: Chebyshev's polynomial on `[upper / ratio, upper]` (Adams, Brezina, Hu and Tuminaro 2003), as a two-term
 /// recurrence of corrections `d_k = alpha_k d_(k-1) + beta_k r_k`.
 #[derive(Debug, Clone)]
-pub(super) struct Chebyshev<T> {
+pub(crate) struct Chebyshev<T> {
     /// `(alpha, beta)` of each step; the first alpha is not used.
-    pub(super) steps: Vec<(T, T)>,
+    pub(crate) steps: Vec<(T, T)>,
 }
 
 impl<T: Real> Chebyshev<T> {
     /// Of the given degree, for eigenvalues up to `upper`.
-    pub(super) fn new(degree: usize, upper: f64, ratio: f64) -> Self {
+    pub(crate) fn new(degree: usize, upper: f64, ratio: f64) -> Self {
         let (theta, delta) = (0.5 * (upper + upper / ratio), 0.5 * (upper - upper / ratio));
         let sigma = theta / delta;
         let mut rho = 1.0 / sigma;

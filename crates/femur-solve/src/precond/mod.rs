@@ -1,16 +1,20 @@
-//! Preconditioners: one list, one file each.
+//! Preconditioners: one list, one file each; beside the list those that need no matrix, only products with it.
 
 mod block_jacobi;
+mod chebyshev;
 mod ic0;
 mod ilu0;
 mod jacobi;
 mod ssor;
+mod two_level;
 
 pub use block_jacobi::BlockJacobi;
+pub use chebyshev::Chebyshev;
 pub use ic0::IncompleteCholesky;
 pub use ilu0::IncompleteLu;
 pub use jacobi::Jacobi;
 pub use ssor::Ssor;
+pub use two_level::{Transfer, TwoLevel};
 
 use crate::{Amg, AmgOptions, CsrMatrix, Preconditioner, SolveError};
 

@@ -102,3 +102,87 @@ fn incomplete_lu_serves_matrices_without_symmetry_and_shifts_small_pivots() {
     let without = CsrMatrix::from_triplets(2, 2, &[(0, 1, 1.0), (1, 0, 1.0)]);
     assert!(matches!(IncompleteLu::new(&without), Err(SolveError::Pivot { pivot: 0, .. })));
 }
+
+/// Linear interpolation from every second point of a line.
+struct Halves(usize);
+
+impl Transfer for Halves {
+    fn fine(&self) -> usize {
+        2 * self.0 + 1
+    }
+
+    fn coarse(&self) -> usize {
+        self.0
+    }
+
+    fn restrict(&self, r: &[f64], coarse: &mut [f64]) {
+        coarse.iter_mut().enumerate().for_each(|(i, c)| *c = 0.5 * r[2 * i] + r[2 * i + 1] + 0.5 * r[2 * i + 2]);
+    }
+
+    fn prolong(&self, coarse: &[f64], z: &mut [f64]) {
+        z.fill(0.0);
+        for (i, c) in coarse.iter().enumerate() {
+            z[2 * i] += 0.5 * c;
+            z[2 * i + 1] = *c;
+            z[2 * i + 2] += 0.5 * c;
+        }
+    }
+}
+
+fn line(n: usize, h: f64) -> CsrMatrix {
+    let entries: Vec<(usize, usize, f64)> =
+        (0..n).flat_map(|i| [(i, i, 2.0 / h), (i, i + 1, -1.0 / h), (i + 1, i, -1.0 / h)]).filter(|t| t.0 < n && t.1 < n).collect();
+    CsrMatrix::from_triplets(n, n, &entries)
+}
+
+/// Solved exactly on the coarse level, two levels are as good on a fine line as on a coarse one; and symmetric.
+#[test]
+fn two_levels_do_not_mind_refinement() {
+    use std::sync::Arc;
+    let mut counts = Vec::new();
+    for half in [50, 200, 800] {
+        let (fine, coarse) = (line(2 * half + 1, 1.0), line(half, 2.0));
+        let smoother = Chebyshev::new(Arc::new(fine.clone()), &fine.diagonal(), 2, 10.0).unwrap();
+        // Of a line the incomplete factor is the whole one.
+        let exact = IncompleteCholesky::new(&coarse).unwrap();
+        let m = TwoLevel::new(smoother, Box::new(Halves(half)), Box::new(exact)).unwrap();
+        let n = fine.nrows;
+        let (r, s): (Vec<f64>, Vec<f64>) = (0..n).map(|i| ((i as f64).sin(), (i as f64 * 0.3).cos())).unzip();
+        let (mut mr, mut ms) = (vec![0.0; n], vec![0.0; n]);
+        m.apply(&r, &mut mr);
+        m.apply(&s, &mut ms);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!((dot(&mr, &s) - dot(&ms, &r)).abs() < 1e-10 * dot(&mr, &r).abs());
+        let mut x = vec![0.0; n];
+        let report = crate::cg(&fine, &m, &r, &mut x, &crate::KrylovOptions { tolerance: 1e-10, max_iterations: 50 });
+        assert!(report.converged());
+        counts.push(report.iterations);
+    }
+    assert!(counts.iter().all(|&c| c <= counts[0] + 1 && c < 12), "{counts:?}");
+}
+
+#[test]
+fn a_polynomial_of_higher_degree_saves_iterations_and_wrong_sizes_are_refused() {
+    use std::sync::Arc;
+    let a = Arc::new(line(300, 1.0));
+    let d = a.diagonal();
+    let b: Vec<f64> = (0..300).map(|i| (i as f64 * 0.1).sin()).collect();
+    let count = |degree: usize| {
+        let m = Chebyshev::new(a.clone(), &d, degree, 100.0).unwrap();
+        let mut x = vec![0.0; 300];
+        let report = crate::cg(a.as_ref(), &m, &b, &mut x, &crate::KrylovOptions::default());
+        assert!(report.converged());
+        report.iterations
+    };
+    let counts = [1, 2, 4].map(count);
+    assert!(counts[0] > counts[1] && counts[1] > counts[2], "{counts:?}");
+    assert!(matches!(Chebyshev::new(a.clone(), &d[1..], 2, 10.0), Err(SolveError::Shape { got: 299, .. })));
+    assert!(matches!(Chebyshev::new(a.clone(), &d, 0, 10.0), Err(SolveError::Shape { got: 0, .. })));
+    let mut wrong = d.clone();
+    wrong[7] = 0.0;
+    assert!(matches!(Chebyshev::new(a.clone(), &wrong, 2, 10.0), Err(SolveError::Pivot { pivot: 7, .. })));
+    wrong[7] = f64::NAN;
+    assert!(matches!(Chebyshev::new(a.clone(), &wrong, 2, 10.0), Err(SolveError::NotFinite { row: 7 })));
+    let smoother = Chebyshev::new(a, &d, 2, 10.0).unwrap();
+    assert!(matches!(TwoLevel::new(smoother, Box::new(Halves(10)), Box::new(Identity)), Err(SolveError::Shape { got: 21, .. })));
+}
