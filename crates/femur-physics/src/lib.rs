@@ -11,6 +11,7 @@ pub mod hyperelasticity;
 mod linear;
 mod linear_system;
 mod material;
+mod memory;
 pub mod modal;
 pub mod navier_stokes;
 mod nested;

@@ -1,6 +1,7 @@
 //! What linear physics share: load channels, and solving a constrained symmetric positive definite system for many of them.
 
 use crate::PhysicsError;
+use crate::memory::memory_at_hand;
 use crate::nested::{Fine, Nested, Parts};
 use femur_fem::NodeGroups;
 use femur_fem::constraints::{Constraints, Reduced};
@@ -340,11 +341,4 @@ pub(crate) fn iterate(a: &dyn LinearOperator, m: &dyn Preconditioner, b: &[f64])
     } else {
         Err(SolveError::Inaccurate { residual: report.residual() })
     }
-}
-
-/// Bytes that the system says a program can still have; `None` where it does not say.
-pub(crate) fn memory_at_hand() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| 1024.0 * kb)
 }

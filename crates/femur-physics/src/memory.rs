@@ -16,10 +16,8 @@ fn at_hand(root: &Path) -> Option<f64> {
 }
 
 /// Names of the files of a version of control groups: the limit, what is used, and of the statistics the line of what could be dropped.
-const VERSIONS: [[&str; 3]; 2] = [
-    ["memory.max", "memory.current", "inactive_file"],
-    ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"],
-];
+const VERSIONS: [[&str; 3]; 2] =
+    [["memory.max", "memory.current", "inactive_file"], ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"]];
 
 /// What each group with a limit leaves. A line of `/proc/self/cgroup` is `number:controllers:path`; version 2 has no controllers.
 fn left_by_groups(root: &Path) -> impl Iterator<Item = f64> {

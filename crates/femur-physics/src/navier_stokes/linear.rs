@@ -2,7 +2,8 @@
 
 use super::system::{PRESSURE, VELOCITY};
 use crate::error::UNCONVERGED;
-use crate::linear::{SHARE, memory_at_hand};
+use crate::linear::SHARE;
+use crate::memory::memory_at_hand;
 use femur_fem::{FreeSystem, MixedSpace, NodeGroups};
 use femur_mesh::Mesh;
 use femur_sim::SolverLog;
