@@ -36,11 +36,18 @@ pub struct DatasetSpec {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Case { sha256: String },
-    Done { entry: Box<Entry>, fields: Vec<FieldInfo> },
+    Case {
+        sha256: String,
+    },
+    Done {
+        entry: Box<Entry>,
+        fields: Vec<FieldInfo>,
+    },
     Failed(Failed),
     /// The files of that many `Done` lines, from the journal's first on, are on the disk for good.
-    Synced { done: usize },
+    Synced {
+        done: usize,
+    },
 }
 
 /// Finished runs may wait that long for being synchronised with the disk: a synchronisation may take longer than a small run.
