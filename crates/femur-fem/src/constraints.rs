@@ -176,13 +176,18 @@ impl Constraints {
 
     /// Takes the prescribed unknowns out of a (rotated) matrix.
     pub fn reduce(&self, a: &CsrMatrix) -> Reduced {
-        let free: Vec<usize> = (0..a.nrows).filter(|u| !self.fixed.contains_key(u)).collect();
+        let mut held = vec![false; a.nrows];
+        self.fixed.keys().filter(|u| **u < a.nrows).for_each(|&u| held[u] = true);
+        let free: Vec<usize> = (0..a.nrows).filter(|&u| !held[u]).collect();
         let mut number = vec![u32::MAX; a.nrows];
         free.iter().enumerate().for_each(|(i, &u)| number[u] = i as u32);
         if !self.ties.is_empty() {
             return self.reduce_tied(a, free, &number);
         }
-        let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr: vec![0], col_idx: Vec::new(), values: Vec::new() };
+        let most = free.iter().map(|&u| a.row_ptr[u + 1] - a.row_ptr[u]).sum();
+        let (mut row_ptr, col_idx, values) = (Vec::with_capacity(free.len() + 1), Vec::with_capacity(most), Vec::with_capacity(most));
+        row_ptr.push(0);
+        let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr, col_idx, values };
         let mut coupling = Vec::new();
         for (i, &u) in free.iter().enumerate() {
             let (cols, values) = a.row(u);
