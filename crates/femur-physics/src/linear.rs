@@ -75,6 +75,10 @@ const DEAR: f64 = 6e5;
 const LARGE: usize = 400_000;
 /// Part of the memory at hand that `auto` gives to a factorisation.
 pub(crate) const SHARE: f64 = 0.6;
+/// Bytes of a factorisation below which the system is not asked for the memory that it has left.
+const LITTLE: usize = 64 << 20;
+/// Entries of a matrix up to which it is kept whole beside its factor.
+const KEPT: usize = 1_000_000;
 /// Relative residual at which iterative solvers stop, and their most iterations.
 const ITERATION: KrylovOptions = KrylovOptions { tolerance: 1e-10, max_iterations: 20_000 };
 
@@ -83,6 +87,8 @@ pub(crate) struct System {
     constraints: Constraints,
     size: usize,
     solver: Solver,
+    /// The whole (rotated) matrix, where it is small.
+    whole: Option<CsrMatrix>,
 }
 
 enum Solver {
@@ -112,6 +118,7 @@ impl System {
         let size = matrix.nrows;
         let large = mesh.dim == 3 && solves == Solves::Few && size > LARGE;
         let choice = if choice == SolverChoice::Auto && large { SolverChoice::Amg } else { choice };
+        let mut whole = None;
         let solver = match choice {
             SolverChoice::Amg => multigrid(mesh, matrix, &constraints)?,
             SolverChoice::Cg => {
@@ -120,25 +127,43 @@ impl System {
                 Solver::Reduced("cg", reduced, Box::new(preconditioner))
             }
             SolverChoice::Auto | SolverChoice::Direct => {
-                let mut reduced = constraints.reduce(&matrix);
-                let groups = NodeGroups::new(mesh, reduced.free.iter().map(|u| u / constraints.components));
-                let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get())?;
+                // A large matrix is reduced in its own memory once it is sure that it is factored.
+                let small = matrix.nnz() <= KEPT || !constraints.ties.is_empty();
+                let reduced = small.then(|| constraints.reduce(&matrix));
+                let analyse = |matrix: &CsrMatrix, free: &[usize]| {
+                    let groups = NodeGroups::new(mesh, free.iter().map(|u| u / constraints.components));
+                    DirectSolver::analyse(matrix, Symmetry::PositiveDefinite, &groups.get())
+                };
+                let mut direct = match &reduced {
+                    Some(reduced) => analyse(&reduced.matrix, &reduced.free)?,
+                    None => {
+                        let (pattern, free) = constraints.reduced_pattern(&matrix);
+                        analyse(&pattern, &free)?
+                    }
+                };
                 if solves == Solves::Few {
                     direct = direct.for_few_solves();
                 }
                 let dear = mesh.dim == 3 && solves == Solves::Few && direct.operations() > DEAR * size as f64;
-                let large = memory_at_hand().zip(direct.memory()).is_some_and(|(have, need)| need as f64 > SHARE * have);
+                let need = direct.memory().filter(|need| *need > LITTLE);
+                let large = need.and_then(|need| Some((need, memory_at_hand()?))).is_some_and(|(need, have)| need as f64 > SHARE * have);
                 if choice == SolverChoice::Auto && (dear || large) {
                     drop(reduced);
                     multigrid(mesh, matrix, &constraints)?
                 } else {
-                    drop(matrix);
+                    let mut reduced = match reduced {
+                        Some(reduced) => {
+                            whole = Some(matrix).filter(|m| m.nnz() <= KEPT);
+                            reduced
+                        }
+                        None => constraints.reduce_owned(matrix),
+                    };
                     direct.factor_owned(std::mem::take(&mut reduced.matrix))?;
                     Solver::Direct(reduced, Box::new(direct))
                 }
             }
         };
-        Ok(System { constraints, size, solver })
+        Ok(System { constraints, size, solver, whole })
     }
 
     /// The name of the solver, as in `[solver] kind`.
@@ -156,6 +181,32 @@ impl System {
             Solver::Direct(_, direct) => direct.known_condition(),
             Solver::Reduced(..) | Solver::Amg(_) => None,
         }
+    }
+
+    /// The whole matrix in the frames of the nodes, where it was small enough to keep.
+    pub(crate) fn whole(&self) -> Option<&CsrMatrix> {
+        self.whole.as_ref()
+    }
+
+    /// The answers to some load vectors and prescribed values, and their relative residuals; of a direct solver the largest for all.
+    pub(crate) fn solve_all(&self, loads: &[(&[f64], &BTreeMap<usize, f64>)]) -> Result<Vec<(Vec<f64>, f64)>, SolveError> {
+        let Solver::Direct(reduced, direct) = &self.solver else {
+            return loads.iter().map(|(vector, prescribed)| self.solve(vector, prescribed)).collect();
+        };
+        let mut all = Vec::with_capacity(loads.len() * direct.size());
+        for (vector, prescribed) in loads {
+            let mut f = vector.to_vec();
+            self.constraints.rotate(&mut f);
+            all.extend(reduced.right_hand_side(&f, prescribed));
+        }
+        let residual = direct.solve_many(&mut all, loads.len())?.residual();
+        let free = direct.size();
+        let answer = |(k, (_, prescribed)): (usize, &(&[f64], &BTreeMap<usize, f64>))| {
+            let mut u = reduced.expand(&all[k * free..(k + 1) * free], prescribed, self.size);
+            self.constraints.rotate_back(&mut u);
+            (u, residual)
+        };
+        Ok(loads.iter().enumerate().map(answer).collect())
     }
 
     /// The answer to one load vector and prescribed values, and the relative residual.

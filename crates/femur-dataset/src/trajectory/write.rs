@@ -1,6 +1,6 @@
 //! Writing a trajectory.
 
-use super::{TrajectoryMeta, WriteOptions, hex, vtkhdf};
+use super::{TrajectoryMeta, WriteOptions, hex, update, vtkhdf};
 use crate::DatasetError;
 use crate::hdf::{self, LOCK, Node, number, text};
 use femur_mesh::{Location, TagEntities};
@@ -113,8 +113,8 @@ fn write_part(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &Writ
     provenance.attribute("case_toml", &meta.case_toml)?;
     provenance.attribute("case_sha256", &hex(&Sha256::digest(meta.case_toml.as_bytes())))?;
     let mut mesh_hash = Sha256::new();
-    setup.mesh.points.iter().for_each(|v| mesh_hash.update(v.to_le_bytes()));
-    setup.mesh.blocks.iter().for_each(|b| b.connectivity.iter().for_each(|n| mesh_hash.update(n.to_le_bytes())));
+    update(&mut mesh_hash, &setup.mesh.points, f64::to_le_bytes);
+    setup.mesh.blocks.iter().for_each(|b| update(&mut mesh_hash, &b.connectivity, u32::to_le_bytes));
     provenance.attribute("mesh_sha256", &hex(&mesh_hash.finalize()))?;
     provenance.number("seed", &[meta.seed])?;
     provenance.attribute("split", &meta.id.split)?;

@@ -25,8 +25,10 @@ pub(super) fn triangulate(region: &Region, size: &SizeField) -> Result<Triangles
     let mut points = front::place(region, size)?;
     let fixed: usize = region.loops.iter().map(Vec::len).sum();
     let mut mesh = Delaunay::new(&points, region)?;
+    let on_boundary: Vec<f64> = points[..fixed].iter().map(|&p| size.at(p)).collect();
     for round in 0..ROUNDS {
-        let mut wanted: Vec<f64> = points.iter().map(|&p| size.at(p)).collect();
+        let mut wanted = on_boundary.clone();
+        wanted.extend(points[fixed..].iter().map(|&p| size.at(p)));
         if round < ROUNDS / 2 {
             adapt(&mut points, fixed, &mut mesh, &mut wanted, region)?;
         }

@@ -23,16 +23,8 @@ pub(super) fn dissection(graph: &Graph<'_>, points: &[f64], dim: usize) -> Vec<u
     let n = graph.ptr.len() - 1;
     let axes: Vec<Axis> = (0..dim).map(|d| Axis::new(graph, points, dim, d)).collect();
     let sorted: Vec<Vec<u32>> = axes.iter().map(|a| a.sorted.clone()).collect();
-    let mut work = Work {
-        graph,
-        points,
-        axes,
-        part: vec![0; n],
-        parts: 1,
-        out: Vec::with_capacity(n),
-        mate: vec![NONE; n],
-        from: vec![NONE; n],
-    };
+    let mut work =
+        Work { graph, points, axes, part: vec![0; n], parts: 1, out: Vec::with_capacity(n), mate: vec![NONE; n], from: vec![NONE; n] };
     work.dissect(&sorted, 0);
     work.out
 }

@@ -96,7 +96,7 @@ fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> Lists {
     for g in 0..members.len() as u32 {
         seen[g as usize] = g;
         for &u in members.of(g) {
-            for &c in a.row(u as usize).0 {
+            for &c in &a.col_idx[a.row_ptr[u as usize]..a.row_ptr[u as usize + 1]] {
                 let h = group[c as usize];
                 if seen[h as usize] != g {
                     seen[h as usize] = g;
