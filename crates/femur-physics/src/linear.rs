@@ -193,6 +193,9 @@ impl System {
         let Solver::Direct(reduced, direct) = &self.solver else {
             return loads.iter().map(|(vector, prescribed)| self.solve(vector, prescribed)).collect();
         };
+        if loads.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut all = Vec::with_capacity(loads.len() * direct.size());
         for (vector, prescribed) in loads {
             let mut f = vector.to_vec();

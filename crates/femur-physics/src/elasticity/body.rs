@@ -148,6 +148,9 @@ impl Body {
 
     /// As [`Body::stress`], of several displacements in one pass over the cells.
     pub(crate) fn stresses(&self, mesh: &Mesh, of: &[(&[f64], Option<&Rise<'_>>)]) -> Vec<Vec<f64>> {
+        if of.is_empty() {
+            return Vec::new();
+        }
         let (dim, components) = (mesh.dim, self.stress_components());
         let mut modes: Vec<kernel::Modes> = Vec::new();
         let mut last = usize::MAX;
