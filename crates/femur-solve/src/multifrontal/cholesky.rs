@@ -456,7 +456,7 @@ crate::simd::wide! {
             }
             let inverse = T::of(1.0 / pivot.sqrt());
             for v in column.iter_mut() {
-                *v = *v * inverse;
+                *v *= inverse;
             }
         }
     }
