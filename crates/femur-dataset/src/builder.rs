@@ -2,15 +2,17 @@
 
 use crate::manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, write_atomically, write_by};
 use crate::shard::{self, Shard};
-use crate::stats::Stats;
-use crate::{DatasetError, TrajectoryMeta, WriteOptions, data_sha256, write_trajectory};
+use crate::stats::{Partial, Stats};
+use crate::trajectory::{sync_all, write_unsynced};
+use crate::{DatasetError, TrajectoryMeta, WriteOptions, data_sha256};
 use femur_sim::Trajectory;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a dataset is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +36,22 @@ pub struct DatasetSpec {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Case { sha256: String },
-    Done { entry: Box<Entry>, fields: Vec<FieldInfo> },
+    Case {
+        sha256: String,
+    },
+    Done {
+        entry: Box<Entry>,
+        fields: Vec<FieldInfo>,
+    },
     Failed(Failed),
+    /// The files of that many `Done` lines, from the journal's first on, are on the disk for good.
+    Synced {
+        done: usize,
+    },
 }
+
+/// Finished runs may wait that long for being synchronised with the disk: a synchronisation may take longer than a small run.
+const SYNC_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Progress {
@@ -50,16 +64,22 @@ impl Progress {
     /// Adds what a journal says of the case with that hash.
     fn read(&mut self, dir: &Path, text: &str, case_sha256: &str) -> Result<(), DatasetError> {
         // A line that was being written when the power went is not a line.
-        for line in text.split_inclusive('\n').filter(|l| l.ends_with('\n')) {
-            match serde_json::from_str::<Line>(line) {
+        let lines: Vec<_> = text.split_inclusive('\n').filter(|l| l.ends_with('\n')).map(serde_json::from_str::<Line>).collect();
+        let synced = lines.iter().filter_map(|l| if let Ok(Line::Synced { done }) = l { Some(*done) } else { None }).max().unwrap_or(0);
+        let mut count = 0;
+        for line in lines {
+            match line {
                 Ok(Line::Case { sha256 }) if sha256 != case_sha256 => {
                     let what = "belongs to another case or seed".to_string();
                     let hint = "use the same case (only [samples] train, valid, test may grow), or name another directory".into();
                     return Err(DatasetError::Refused { path: dir.into(), what, hint });
                 }
                 Ok(Line::Done { entry, fields }) => {
-                    let intact = std::fs::metadata(dir.join(&entry.file)).is_ok_and(|m| m.len() == entry.bytes);
-                    if intact {
+                    count += 1;
+                    let file = dir.join(&entry.file);
+                    let whole = std::fs::metadata(&file).is_ok_and(|m| m.len() == entry.bytes);
+                    // After a power cut a file that was not synchronised may have its length and not its bytes.
+                    if whole && (count <= synced || std::fs::read(&file).is_ok_and(|b| sha256(&b) == entry.sha256)) {
                         self.failed.remove(&entry.id);
                         self.fields = fields;
                         self.done.insert(entry.id.clone(), *entry);
@@ -90,7 +110,8 @@ impl Progress {
         let done = self.done.values().map(|e| (place(&e.id), Line::Done { entry: Box::new(e.clone()), fields: self.fields.clone() }));
         let mut all: Vec<_> = done.chain(self.failed.values().map(|f| (place(&f.id), Line::Failed(f.clone())))).collect();
         all.sort_by_key(|l| l.0);
-        std::iter::once(Line::Case { sha256: case_sha256.into() }).chain(all.into_iter().map(|l| l.1)).collect()
+        let end = Line::Synced { done: self.done.len() };
+        std::iter::once(Line::Case { sha256: case_sha256.into() }).chain(all.into_iter().map(|l| l.1)).chain([end]).collect()
     }
 }
 
@@ -113,8 +134,34 @@ pub struct DatasetBuilder {
     progress: Mutex<Progress>,
     /// Where this process notes its runs.
     journal_path: PathBuf,
-    journal: Mutex<std::fs::File>,
+    journal: Mutex<Journal>,
+    /// Sums over the runs of this process, so that they need not be read again at the end.
+    sums: Mutex<BTreeMap<TrajectoryId, Partial>>,
     shard: Option<Shard>,
+}
+
+/// An open journal.
+struct Journal {
+    file: std::fs::File,
+    /// `Done` lines in it.
+    done: usize,
+    /// Files of those lines that are not synchronised yet, and since when.
+    waiting: Vec<PathBuf>,
+    since: Instant,
+}
+
+impl Journal {
+    fn write(&mut self, path: &Path, line: &Line) -> Result<(), DatasetError> {
+        self.file.write_all(text_of(line, path)?.as_bytes()).map_err(DatasetError::io(path, "write"))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    crate::trajectory_hex(&Sha256::digest(bytes))
 }
 
 impl DatasetBuilder {
@@ -144,10 +191,12 @@ impl DatasetBuilder {
         let progress = Progress::of(dir, &case_sha256)?;
         let path = dir.join(shard.map_or(JOURNAL.into(), Shard::journal));
         let text = read_journal(&path)?;
-        let mut journal = std::fs::File::options().create(true).append(true).open(&path).map_err(DatasetError::io(&path, "open"))?;
+        let mut file = std::fs::File::options().create(true).append(true).open(&path).map_err(DatasetError::io(&path, "open"))?;
         if !text.is_empty() && !text.ends_with('\n') {
-            journal.write_all(b"\n").map_err(DatasetError::io(&path, "write"))?;
+            file.write_all(b"\n").map_err(DatasetError::io(&path, "write"))?;
         }
+        let done = text.lines().filter(|l| matches!(serde_json::from_str(l), Ok(Line::Done { .. }))).count();
+        let journal = Journal { file, done, waiting: Vec::new(), since: Instant::now() };
         let builder = DatasetBuilder {
             dir: dir.into(),
             spec,
@@ -155,6 +204,7 @@ impl DatasetBuilder {
             progress: Mutex::new(progress),
             journal_path: path,
             journal: Mutex::new(journal),
+            sums: Mutex::default(),
             shard,
         };
         if text.is_empty() {
@@ -169,10 +219,20 @@ impl DatasetBuilder {
     }
 
     fn note(&self, line: &Line) -> Result<(), DatasetError> {
-        let path = &self.journal_path;
-        let text = text_of(line, path)?;
-        let mut journal = self.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        journal.write_all(text.as_bytes()).and_then(|()| journal.sync_data()).map_err(DatasetError::io(path, "write"))
+        lock(&self.journal).write(&self.journal_path, line)
+    }
+
+    /// Synchronises what is waiting with the disk, then says so in the journal.
+    fn sync(&self) -> Result<(), DatasetError> {
+        let (files, done) = {
+            let mut journal = lock(&self.journal);
+            journal.since = Instant::now();
+            (std::mem::take(&mut journal.waiting), journal.done)
+        };
+        sync_all(&files)?;
+        let mut journal = lock(&self.journal);
+        journal.write(&self.journal_path, &Line::Synced { done })?;
+        journal.file.sync_data().map_err(DatasetError::io(&self.journal_path, "synchronise"))
     }
 
     /// Writes a file of the dataset, by way of one that no other shard writes.
@@ -180,8 +240,8 @@ impl DatasetBuilder {
         write_by(&self.dir.join(name), text, &self.shard.map_or("part".into(), Shard::part))
     }
 
-    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
     }
 
     /// Whether a run is finished. Failed ones are tried again.
@@ -189,11 +249,29 @@ impl DatasetBuilder {
         self.progress().done.contains_key(id)
     }
 
-    /// Writes a finished run.
+    /// Writes a finished run. It is safe from a kill at once, and from a power cut within some seconds.
+    ///
+    /// # Errors
+    /// The file, the journal or another run's file cannot be written.
     pub fn add(&self, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<(), DatasetError> {
-        let entry = write_entry(&self.dir, t, meta, options)?;
+        let path = self.dir.join(meta.id.file());
+        write_unsynced(&path, t, meta, options)?;
+        let entry = entry_of(&self.dir, t, meta, options)?;
         let fields = field_infos(t);
-        self.note(&Line::Done { entry: Box::new(entry.clone()), fields: fields.clone() })?;
+        let line = Line::Done { entry: Box::new(entry.clone()), fields: fields.clone() };
+        if entry.id.split == "train" {
+            lock(&self.sums).insert(entry.id.clone(), Partial::of(&t.states, !options.double));
+        }
+        let late = {
+            let mut journal = lock(&self.journal);
+            journal.write(&self.journal_path, &line)?;
+            journal.done += 1;
+            journal.waiting.push(path);
+            journal.since.elapsed() > SYNC_AFTER
+        };
+        if late {
+            self.sync()?;
+        }
         let mut progress = self.progress();
         progress.failed.remove(&entry.id);
         progress.fields = fields;
@@ -213,6 +291,7 @@ impl DatasetBuilder {
     ///
     /// Gives the manifest of a closed dataset, else how many of the runs are there.
     pub fn finish_shard(mut self, runs: &[TrajectoryId]) -> Result<Result<Manifest, usize>, DatasetError> {
+        self.sync()?;
         let mut progress = Progress::of(&self.dir, &self.case_sha256)?;
         // Another shard that took a failed run for final may have closed the dataset, and this journal with it, while the run was tried again.
         let own = std::mem::take(&mut *self.progress());
@@ -229,24 +308,23 @@ impl DatasetBuilder {
         self.finish().map(Ok)
     }
 
-    /// Writes statistics and manifest. Of a dataset made in shards the journals become one.
+    /// Writes statistics, manifest and the journal, in which those of shards become one.
     pub fn finish(self) -> Result<Manifest, DatasetError> {
+        self.sync()?;
         let progress = self.progress();
         let manifest = manifest_of(&self.spec, &progress.done, progress.failed.values().cloned().collect(), progress.fields.clone());
         let train = manifest.splits.get("train").map_or(&[][..], Vec::as_slice);
-        let stats = Stats::of(&self.dir, train)?;
+        let stats = Stats::of(&self.dir, train, &lock(&self.sums))?;
         self.write("stats.json", &json_text(&self.dir.join("stats.json"), &stats)?)?;
         self.write("manifest.json", &json_text(&self.dir.join("manifest.json"), &manifest)?)?;
-        let shards = shard::journals(&self.dir)?;
-        if self.shard.is_some() || !shards.is_empty() {
-            let path = self.dir.join(JOURNAL);
-            let lines = progress.lines(&self.case_sha256).iter().map(|l| text_of(l, &path)).collect::<Result<String, _>>()?;
-            self.write(JOURNAL, &lines)?;
-            for path in shards {
-                match std::fs::remove_file(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(DatasetError::io(&path, "remove")(e)),
-                    _ => {}
-                }
+        // One journal in one order, whoever wrote which line when.
+        let path = self.dir.join(JOURNAL);
+        let lines = progress.lines(&self.case_sha256).iter().map(|l| text_of(l, &path)).collect::<Result<String, _>>()?;
+        self.write(JOURNAL, &lines)?;
+        for path in shard::journals(&self.dir)? {
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(DatasetError::io(&path, "remove")(e)),
+                _ => {}
             }
         }
         Ok(manifest)
@@ -283,16 +361,15 @@ pub(crate) fn field_infos(t: &Trajectory) -> Vec<FieldInfo> {
     fields.iter().map(|f| FieldInfo { name: f.name.clone(), components: f.components.clone(), units: f.unit.clone() }).collect()
 }
 
-/// Writes a trajectory at its place below `dir`.
-pub(crate) fn write_entry(dir: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<Entry, DatasetError> {
+/// What there is to say of a trajectory at its place below `dir`.
+pub(crate) fn entry_of(dir: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<Entry, DatasetError> {
     let file = meta.id.file();
     let path = dir.join(&file);
-    write_trajectory(&path, t, meta, options)?;
     let bytes = std::fs::read(&path).map_err(DatasetError::io(&path, "read back"))?;
     Ok(Entry {
         id: meta.id.clone(),
         file,
-        sha256: crate::trajectory_hex(&Sha256::digest(&bytes)),
+        sha256: sha256(&bytes),
         data_sha256: data_sha256(t, options),
         bytes: bytes.len() as u64,
         steps: t.states.len(),

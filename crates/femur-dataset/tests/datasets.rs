@@ -134,6 +134,35 @@ fn a_dataset_resumes_and_is_verified() {
 }
 
 #[test]
+fn a_file_torn_by_a_power_cut_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("data");
+    let builder = DatasetBuilder::create(&dir, spec()).unwrap();
+    for k in 0..2 {
+        builder.add(&trajectory(plate(), 1, k as f32), &meta(k), &WriteOptions::default()).unwrap();
+    }
+    // No end: nothing is synchronised yet. One file has its length and not its bytes.
+    drop(builder);
+    let file = dir.join(meta(1).id.file());
+    let length = std::fs::metadata(&file).unwrap().len() as usize;
+    std::fs::write(&file, vec![0; length]).unwrap();
+    let builder = DatasetBuilder::resume(&dir, spec()).unwrap();
+    assert!(builder.is_done(&meta(0).id) && !builder.is_done(&meta(1).id));
+    builder.add(&trajectory(plate(), 1, 1.0), &meta(1), &WriteOptions::default()).unwrap();
+    let resumed = builder.finish().unwrap();
+    assert!(verify(&dir).unwrap().is_empty());
+    // The sums of a run that was read back are those of one that was just made.
+    let whole = dir.with_file_name("whole");
+    let builder = DatasetBuilder::create(&whole, spec()).unwrap();
+    for k in 0..2 {
+        builder.add(&trajectory(plate(), 1, k as f32), &meta(k), &WriteOptions::default()).unwrap();
+    }
+    assert_eq!(builder.finish().unwrap().splits["train"][1].data_sha256, resumed.splits["train"][1].data_sha256);
+    let stats = |dir: &std::path::Path| std::fs::read(dir.join("stats.json")).unwrap();
+    assert_eq!(stats(&dir), stats(&whole));
+}
+
+#[test]
 fn damaged_files_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.vtkhdf");

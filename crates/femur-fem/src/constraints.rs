@@ -174,15 +174,67 @@ impl Constraints {
         coupling
     }
 
+    /// The free unknowns of `size`, and the number of each unknown among them, `u32::MAX` where it is not free.
+    fn free(&self, size: usize) -> (Vec<usize>, Vec<u32>) {
+        let mut number = vec![0; size];
+        self.fixed.keys().filter(|u| **u < size).for_each(|&u| number[u] = u32::MAX);
+        let free: Vec<usize> = (0..size).filter(|&u| number[u] == 0).collect();
+        free.iter().enumerate().for_each(|(i, &u)| number[u] = i as u32);
+        (free, number)
+    }
+
+    /// The pattern of what [`Constraints::reduce`] gives, without values, and the number of each free unknown in the whole system. Not for
+    /// ties.
+    pub fn reduced_pattern(&self, a: &CsrMatrix) -> (CsrMatrix, Vec<usize>) {
+        let (free, number) = self.free(a.nrows);
+        let (mut row_ptr, mut col_idx) = (Vec::with_capacity(free.len() + 1), Vec::with_capacity(a.col_idx.len()));
+        row_ptr.push(0);
+        for &u in &free {
+            let row = &a.col_idx[a.row_ptr[u]..a.row_ptr[u + 1]];
+            col_idx.extend(row.iter().map(|&c| number[c as usize]).filter(|&c| c != u32::MAX));
+            row_ptr.push(col_idx.len());
+        }
+        (CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr, col_idx, values: Vec::new() }, free)
+    }
+
+    /// As [`Constraints::reduce`], in the memory of the matrix. Ties take memory of their own.
+    pub fn reduce_owned(&self, mut a: CsrMatrix) -> Reduced {
+        if !self.ties.is_empty() {
+            return self.reduce(&a);
+        }
+        let (free, number) = self.free(a.nrows);
+        let mut row_ptr = Vec::with_capacity(free.len() + 1);
+        row_ptr.push(0);
+        let (mut coupling, mut to) = (Vec::new(), 0);
+        for (i, &u) in free.iter().enumerate() {
+            for k in a.row_ptr[u]..a.row_ptr[u + 1] {
+                let c = a.col_idx[k] as usize;
+                if number[c] == u32::MAX {
+                    coupling.push((i, c, a.values[k]));
+                } else {
+                    // No further on than what is read.
+                    (a.col_idx[to], a.values[to]) = (number[c], a.values[k]);
+                    to += 1;
+                }
+            }
+            row_ptr.push(to);
+        }
+        a.col_idx.truncate(to);
+        a.values.truncate(to);
+        let matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr, col_idx: a.col_idx, values: a.values };
+        Reduced { matrix, free, coupling, ties: BTreeMap::new() }
+    }
+
     /// Takes the prescribed unknowns out of a (rotated) matrix.
     pub fn reduce(&self, a: &CsrMatrix) -> Reduced {
-        let free: Vec<usize> = (0..a.nrows).filter(|u| !self.fixed.contains_key(u)).collect();
-        let mut number = vec![u32::MAX; a.nrows];
-        free.iter().enumerate().for_each(|(i, &u)| number[u] = i as u32);
+        let (free, number) = self.free(a.nrows);
         if !self.ties.is_empty() {
             return self.reduce_tied(a, free, &number);
         }
-        let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr: vec![0], col_idx: Vec::new(), values: Vec::new() };
+        let most = free.iter().map(|&u| a.row_ptr[u + 1] - a.row_ptr[u]).sum();
+        let (mut row_ptr, col_idx, values) = (Vec::with_capacity(free.len() + 1), Vec::with_capacity(most), Vec::with_capacity(most));
+        row_ptr.push(0);
+        let mut matrix = CsrMatrix { nrows: free.len(), ncols: free.len(), row_ptr, col_idx, values };
         let mut coupling = Vec::new();
         for (i, &u) in free.iter().enumerate() {
             let (cols, values) = a.row(u);
@@ -288,6 +340,7 @@ mod tests {
         let a = chain();
         let load: Vec<f64> = (0..11).map(|i| (i as f64).sin()).collect();
         let reduced = c.reduce(&a);
+        assert_eq!(c.reduce_owned(a.clone()).matrix, reduced.matrix);
         let b = reduced.right_hand_side(&load, &held);
         // Gaussian elimination without pivoting does for a definite matrix.
         let n = b.len();
@@ -311,6 +364,18 @@ mod tests {
         let mut r: Vec<f64> = (0..11).map(|i| (0..11).map(|j| a.get(i, j) * u[j]).sum::<f64>() - load[i]).collect();
         c.gather(&mut r);
         assert!(reduced.free.iter().all(|&i| r[i].abs() < 1e-12), "{r:?}");
+    }
+
+    #[test]
+    fn a_matrix_is_reduced_in_its_own_memory() {
+        let mut c = Constraints::new(1);
+        c.fixed.extend([(0, 0.0), (4, 0.5), (5, 0.0)]);
+        let (a, prescribed) = (chain(), BTreeMap::from([(0, 0.1), (4, 0.5), (5, -0.3)]));
+        let (apart, owned, (pattern, free)) = (c.reduce(&a), c.reduce_owned(a.clone()), c.reduced_pattern(&a));
+        assert_eq!((&owned.matrix, &owned.free, &free), (&apart.matrix, &apart.free, &apart.free));
+        assert_eq!((&pattern.row_ptr, &pattern.col_idx, apart.matrix.nrows), (&apart.matrix.row_ptr, &apart.matrix.col_idx, 8));
+        let load = vec![1.0; 11];
+        assert_eq!(owned.right_hand_side(&load, &prescribed), apart.right_hand_side(&load, &prescribed));
     }
 
     #[test]

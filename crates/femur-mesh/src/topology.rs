@@ -32,11 +32,44 @@ fn facets_of(cell: usize, kind: CellKind, nodes: &[u32]) -> impl Iterator<Item =
 
 /// The facets that belong to one cell only, by cell and local number.
 pub fn boundary_facets(mesh: &Mesh) -> Vec<FacetId> {
-    let mut all: Vec<(FacetVertices, FacetId)> = mesh.cells().flat_map(|(cell, kind, nodes)| facets_of(cell, kind, nodes)).collect();
-    all.sort_unstable();
-    let mut alone: Vec<FacetId> = all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() == 1).map(|same| same[0].1).collect();
-    alone.sort_unstable();
-    alone
+    // Facets by their smallest vertex: how many cells have each, and the next facet there.
+    let mut chains = Chains::new(mesh.num_nodes());
+    let mut facets: Vec<(FacetId, bool)> = Vec::new();
+    for (cell, kind, nodes) in mesh.cells() {
+        for (key, id) in facets_of(cell, kind, nodes) {
+            match chains.find_or_add(key, facets.len() as u32) {
+                Some(k) => facets[k as usize].1 = false,
+                None => facets.push((id, true)),
+            }
+        }
+    }
+    facets.into_iter().filter(|f| f.1).map(|f| f.0).collect()
+}
+
+/// Finds ascending lists of nodes again, each by its first.
+struct Chains<const N: usize> {
+    heads: Vec<u32>,
+    items: Vec<([u32; N], u32, u32)>,
+}
+
+impl<const N: usize> Chains<N> {
+    fn new(nodes: usize) -> Self {
+        Chains { heads: vec![u32::MAX; nodes], items: Vec::new() }
+    }
+
+    /// The number that was given with an equal list, or none for a new one, which is added with its number.
+    fn find_or_add(&mut self, key: [u32; N], number: u32) -> Option<u32> {
+        let mut at = self.heads[key[0] as usize];
+        while let Some((other, of, next)) = self.items.get(at as usize) {
+            if *other == key {
+                return Some(*of);
+            }
+            at = *next;
+        }
+        let head = std::mem::replace(&mut self.heads[key[0] as usize], self.items.len() as u32);
+        self.items.push((key, number, head));
+        None
+    }
 }
 
 /// Finds the facets that have given vertices: what turns the lower-dimensional elements of mesh files into [`FacetId`]s.
@@ -131,7 +164,7 @@ pub fn support(kind: CellKind, node: usize) -> Vec<usize> {
 /// The mesh with cells of another kind of the same shape: new nodes halfway between their vertices, numbered after the old ones.
 pub fn raise_order(mesh: &Mesh, to: impl Fn(CellKind) -> CellKind) -> Result<Mesh, MeshError> {
     let mut points = mesh.points.clone();
-    let mut middle: FastMap<Vec<u32>, u32> = FastMap::default();
+    let mut middle: Chains<8> = Chains::new(mesh.num_nodes());
     let mut blocks = Vec::with_capacity(mesh.blocks.len());
     for block in &mesh.blocks {
         let kind = to(block.kind);
@@ -144,13 +177,14 @@ pub fn raise_order(mesh: &Mesh, to: impl Fn(CellKind) -> CellKind) -> Result<Mes
             let cell = block.cell(c);
             connectivity.extend_from_slice(cell);
             for s in &supports[cell.len()..] {
-                let mut key: Vec<u32> = s.iter().map(|&v| cell[v]).collect();
-                key.sort_unstable();
+                let mut key = [u32::MAX; 8];
+                key.iter_mut().zip(s).for_each(|(k, &v)| *k = cell[v]);
+                key[..s.len()].sort_unstable();
                 let next = (points.len() / mesh.dim) as u32;
-                let node = *middle.entry(key).or_insert_with_key(|key| {
+                let node = middle.find_or_add(key, next).unwrap_or_else(|| {
                     for d in 0..mesh.dim {
-                        let sum: f64 = key.iter().map(|&v| mesh.point(v as usize)[d]).sum();
-                        points.push(sum / key.len() as f64);
+                        let sum: f64 = key[..s.len()].iter().map(|&v| mesh.point(v as usize)[d]).sum();
+                        points.push(sum / s.len() as f64);
                     }
                     next
                 });

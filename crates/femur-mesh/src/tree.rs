@@ -69,6 +69,11 @@ impl BoxTree {
 
     /// The item of least value and that value. `bound` must not exceed the value of any item within a box.
     pub(crate) fn least(&self, bound: impl Fn(&Aabb) -> f64, value: impl Fn(usize) -> f64) -> Option<(usize, f64)> {
+        self.least_up_to(f64::INFINITY, bound, value)
+    }
+
+    /// As [`BoxTree::least`]; where no value lies below `most` it may give nothing, or another item.
+    pub(crate) fn least_up_to(&self, most: f64, bound: impl Fn(&Aabb) -> f64, value: impl Fn(usize) -> f64) -> Option<(usize, f64)> {
         let mut best: Option<(usize, f64)> = None;
         // Each level halves the items, of which there are at most 2^32, and leaves one branch waiting: the stack cannot overflow.
         let mut stack = [(0usize, 0.0); 64];
@@ -77,7 +82,7 @@ impl BoxTree {
         while height > 0 {
             height -= 1;
             let (k, low) = stack[height];
-            if best.is_some_and(|(_, v)| low > v) {
+            if low > best.map_or(most, |(_, v)| v) {
                 continue;
             }
             let branch = &self.branches[k];

@@ -116,14 +116,15 @@ impl Model {
         Ok(matrix)
     }
 
-    /// Stress of the response to one channel at 1.
-    fn response_stress(&self, channel: usize, response: &[f64]) -> Vec<f64> {
-        match &self.thermal {
-            Some(t) if self.thermal_channel == Some(channel) => {
-                self.body.stress(&self.body.mesh, response, Some(&|x: &[f64]| t.unit_rise(x)))
-            }
-            _ => self.body.stress(&self.body.mesh, response, None),
-        }
+    /// Stress of the response to each channel at 1.
+    fn response_stresses(&self, responses: &[(Vec<f64>, f64)]) -> Vec<Vec<f64>> {
+        let unit_rise = self.thermal.as_ref().map(|t| move |x: &[f64]| t.unit_rise(x));
+        let of: Vec<(&[f64], Option<&Rise<'_>>)> = responses
+            .iter()
+            .enumerate()
+            .map(|(k, r)| (&r.0[..], unit_rise.as_ref().filter(|_| self.thermal_channel == Some(k)).map(|r| r as &Rise<'_>)))
+            .collect();
+        self.body.stresses(&self.body.mesh, &of)
     }
 }
 
@@ -166,10 +167,12 @@ impl Simulator for StaticSimulator {
             (vec![0.0; size], vec![0.0; body.mesh.num_nodes() * body.stress_components()], vec![0.0; size]);
         self.responses.clear();
         let mut worst: f64 = 0.0;
-        for (k, channel) in self.model.conditions.channels.iter().enumerate() {
-            let (response, residual) = self.system.solve(&channel.vector, &channel.prescribed).map_err(PhysicsError::from)?;
+        let channels = &self.model.conditions.channels;
+        let loads: Vec<_> = channels.iter().map(|c| (&c.vector[..], &c.prescribed)).collect();
+        let responses = self.system.solve_all(&loads).map_err(PhysicsError::from)?;
+        let stresses = self.model.response_stresses(&responses);
+        for ((channel, (response, residual)), response_stress) in channels.iter().zip(responses).zip(stresses) {
             worst = worst.max(residual);
-            let response_stress = self.model.response_stress(k, &response);
             let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(t, f)| *t += channel.load.value * f);
             add(&mut u, &response);
             add(&mut stress, &response_stress);
@@ -181,14 +184,16 @@ impl Simulator for StaticSimulator {
         if body.output.is_whole() {
             // What the body's surroundings exert on it beside the loads: zero but at supports.
             let mut reaction = vec![0.0; size];
-            self.stiffness.apply(body, &u, &mut reaction)?;
+            match self.system.whole().filter(|_| self.model.conditions.leave_stiffness()) {
+                Some(stiffness) => stiffness.apply(&u, &mut reaction),
+                None => self.stiffness.apply(body, &u, &mut reaction)?,
+            }
             let scale = reaction.iter().chain(&force).fold(0.0_f64, |a, v| a.max(v.abs()));
             reaction.iter_mut().zip(&force).for_each(|(r, f)| *r -= f);
             self.model.conditions.constraints.gather(&mut reaction);
-            for (i, r) in reaction.iter_mut().enumerate() {
-                if !self.model.conditions.may_react(i / body.mesh.dim) && r.abs() < 1e-6 * scale {
-                    *r = 0.0;
-                }
+            let held = self.model.conditions.may_react(body.mesh.num_nodes());
+            for (r, _) in reaction.chunks_exact_mut(body.mesh.dim).zip(held).filter(|(_, held)| !held) {
+                r.iter_mut().filter(|r| r.abs() < 1e-6 * scale).for_each(|r| *r = 0.0);
             }
             fields.push(body.vector_field("reaction", body.units.force, &reaction));
         }

@@ -99,6 +99,10 @@ const DEAR: f64 = 6e5;
 const LARGE: usize = 400_000;
 /// Part of the memory at hand that `auto` gives to a factorisation.
 pub(crate) const SHARE: f64 = 0.6;
+/// Bytes of a factorisation below which the system is not asked for the memory that it has left.
+const LITTLE: usize = 64 << 20;
+/// Entries of a matrix up to which it is kept whole beside its factor.
+const KEPT: usize = 1_000_000;
 /// Relative residual at which iterative solvers stop, and their most iterations.
 const ITERATION: KrylovOptions = KrylovOptions { tolerance: 1e-10, max_iterations: 20_000 };
 
@@ -112,7 +116,8 @@ pub(crate) struct System {
 }
 
 enum Solver {
-    Direct(Reduced, Box<DirectSolver>),
+    /// And the whole (rotated) matrix, where it is small.
+    Direct(Reduced, Box<DirectSolver>, Option<CsrMatrix>),
     /// Conjugate gradients for the free unknowns, by the name of their preconditioner's choice.
     Reduced(&'static str, Reduced, Box<dyn Preconditioner + Send + Sync>),
     Amg(Box<Multigrid>),
@@ -177,21 +182,36 @@ impl System {
             }
             // The physics ask for the last two by `System::nested`.
             SolverChoice::Auto | SolverChoice::Direct | SolverChoice::PMultigrid | SolverChoice::MatrixFree => {
-                let mut reduced = constraints.reduce(&matrix);
-                let groups = NodeGroups::new(mesh, reduced.free.iter().map(|u| u / constraints.components));
-                let mut direct = DirectSolver::analyse(&reduced.matrix, Symmetry::PositiveDefinite, &groups.get())?;
+                // A large matrix is reduced in its own memory once it is sure that it is factored.
+                let small = matrix.nnz() <= KEPT || !constraints.ties.is_empty();
+                let reduced = small.then(|| constraints.reduce(&matrix));
+                let analyse = |matrix: &CsrMatrix, free: &[usize]| {
+                    let groups = NodeGroups::new(mesh, free.iter().map(|u| u / constraints.components));
+                    DirectSolver::analyse(matrix, Symmetry::PositiveDefinite, &groups.get())
+                };
+                let mut direct = match &reduced {
+                    Some(reduced) => analyse(&reduced.matrix, &reduced.free)?,
+                    None => {
+                        let (pattern, free) = constraints.reduced_pattern(&matrix);
+                        analyse(&pattern, &free)?
+                    }
+                };
                 if solves == Solves::Few {
                     direct = direct.for_few_solves();
                 }
                 let dear = mesh.dim == 3 && solves == Solves::Few && direct.operations() > DEAR * size as f64;
-                let large = memory_at_hand().zip(direct.memory()).is_some_and(|(have, need)| need as f64 > SHARE * have);
+                let need = direct.memory().filter(|need| *need > LITTLE);
+                let large = need.and_then(|need| Some((need, memory_at_hand()?))).is_some_and(|(need, have)| need as f64 > SHARE * have);
                 if choice == SolverChoice::Auto && (dear || large) {
                     drop(reduced);
                     multigrid_or(matrix)?
                 } else {
-                    drop(matrix);
+                    let (mut reduced, whole) = match reduced {
+                        Some(reduced) => (reduced, Some(matrix).filter(|m| m.nnz() <= KEPT)),
+                        None => (constraints.reduce_owned(matrix), None),
+                    };
                     direct.factor_owned(std::mem::take(&mut reduced.matrix))?;
-                    Solver::Direct(reduced, Box::new(direct))
+                    Solver::Direct(reduced, Box::new(direct), whole)
                 }
             }
         };
@@ -226,9 +246,38 @@ impl System {
     /// Estimate of the condition number, of a direct solver that has solved.
     pub(crate) fn condition(&self) -> Option<f64> {
         match &self.solver {
-            Solver::Direct(_, direct) => direct.known_condition(),
+            Solver::Direct(_, direct, _) => direct.known_condition(),
             Solver::Reduced(..) | Solver::Amg(_) | Solver::Nested(_) => None,
         }
+    }
+
+    /// The whole matrix in the frames of the nodes, where it was small enough to keep.
+    pub(crate) fn whole(&self) -> Option<&CsrMatrix> {
+        if let Solver::Direct(_, _, whole) = &self.solver { whole.as_ref() } else { None }
+    }
+
+    /// The answers to some load vectors and prescribed values, and their relative residuals; of a direct solver the largest for all.
+    pub(crate) fn solve_all(&self, loads: &[(&[f64], &BTreeMap<usize, f64>)]) -> Result<Vec<(Vec<f64>, f64)>, SolveError> {
+        let Solver::Direct(reduced, direct, _) = &self.solver else {
+            return loads.iter().map(|(vector, prescribed)| self.solve(vector, prescribed)).collect();
+        };
+        if loads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::with_capacity(loads.len() * direct.size());
+        for (vector, prescribed) in loads {
+            let mut f = vector.to_vec();
+            self.constraints.rotate(&mut f);
+            all.extend(reduced.right_hand_side(&f, prescribed));
+        }
+        let residual = direct.solve_many(&mut all, loads.len())?.residual();
+        let free = direct.size();
+        let answer = |(k, (_, prescribed)): (usize, &(&[f64], &BTreeMap<usize, f64>))| {
+            let mut u = reduced.expand(&all[k * free..(k + 1) * free], prescribed, self.size);
+            self.constraints.rotate_back(&mut u);
+            (u, residual)
+        };
+        Ok(loads.iter().enumerate().map(answer).collect())
     }
 
     /// The answer to one load vector and prescribed values, and the relative residual.
@@ -236,7 +285,7 @@ impl System {
         let mut f = vector.to_vec();
         self.constraints.rotate(&mut f);
         let (mut u, residual, iterations) = match &self.solver {
-            Solver::Direct(reduced, direct) => {
+            Solver::Direct(reduced, direct, _) => {
                 let mut b = reduced.right_hand_side(&f, prescribed);
                 let residual = direct.solve(&mut b)?.residual();
                 (reduced.expand(&b, prescribed, self.size), residual, 0)

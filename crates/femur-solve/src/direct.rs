@@ -91,7 +91,8 @@ pub struct DirectSolver {
 }
 
 impl DirectSolver {
-    /// Orders and analyses the pattern, which must be symmetric but for [`Symmetry::General`].
+    /// Orders and analyses the pattern, which must be symmetric but for [`Symmetry::General`]. Of a positive definite matrix the values may
+    /// be left out.
     ///
     /// # Errors
     /// The matrix is not square, groups do not fit, or there is not enough memory.
@@ -99,7 +100,7 @@ impl DirectSolver {
         if a.nrows != a.ncols {
             return Err(SolveError::Shape { what: "columns of a square matrix", expected: a.nrows, got: a.ncols });
         }
-        let resources = || SolveError::Resources { size: a.nrows, nonzeros: a.nnz() };
+        let resources = || SolveError::Resources { size: a.nrows, nonzeros: a.col_idx.len() };
         let method = match symmetry {
             Symmetry::PositiveDefinite => Method::Cholesky(Box::new(MultifrontalCholesky::analyse(a, groups)?)),
             Symmetry::Indefinite => Method::Ldlt(Box::new(Ldlt::analyse(a, groups).ok_or_else(resources)?)),
@@ -359,7 +360,8 @@ fn defect(a: &CsrMatrix, x: &[f64], rhs: &[f64], out: &mut [f64]) -> f64 {
         let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
         let (r, b) = (norm(r), norm(b));
         let relative = if b > 0.0 { r / b } else { r };
-        worst = if relative.is_nan() { f64::NAN } else { worst.max(relative) };
+        // f64::max would pass over a NaN of another right-hand side.
+        worst = if relative.is_nan() || worst.is_nan() { f64::NAN } else { worst.max(relative) };
     }
     worst
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 pub use read::{Frames, read_setup, read_steps, read_trajectory};
 pub use write::write_trajectory;
+pub(crate) use write::{sync_all, write_unsynced};
 
 /// What a file says of its making, beside the fields.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,16 +41,21 @@ pub struct WriteOptions {
 /// Hash of all that must be equal for equal seeds: mesh, inputs, fields as stored, parameters; not times of day or durations.
 pub fn data_sha256(t: &Trajectory, options: &WriteOptions) -> String {
     let mut hash = Sha256::new();
-    let number =
-        |hash: &mut Sha256, v: f64| if options.double { hash.update(v.to_le_bytes()) } else { hash.update((v as f32).to_le_bytes()) };
-    t.setup.mesh.points.iter().for_each(|&v| hash.update(v.to_le_bytes()));
+    let numbers = |hash: &mut Sha256, values: &[f64]| {
+        if options.double {
+            update(hash, values, f64::to_le_bytes);
+        } else {
+            update(hash, values, |v| (v as f32).to_le_bytes());
+        }
+    };
+    update(&mut hash, &t.setup.mesh.points, f64::to_le_bytes);
     for block in &t.setup.mesh.blocks {
         hash.update([block.kind.vtk_id()]);
-        block.connectivity.iter().for_each(|n| hash.update(n.to_le_bytes()));
+        update(&mut hash, &block.connectivity, u32::to_le_bytes);
     }
     for input in &t.setup.inputs {
         hash.update(input.name.as_bytes());
-        input.values.iter().for_each(|&v| number(&mut hash, v));
+        numbers(&mut hash, &input.values);
     }
     t.setup.params.iter().for_each(|p| {
         hash.update(p.path.as_bytes());
@@ -58,10 +64,19 @@ pub fn data_sha256(t: &Trajectory, options: &WriteOptions) -> String {
     for fields in t.states.iter().map(|s| &s.fields).chain(t.unit_responses.iter().flat_map(|u| &u.steps)) {
         for field in fields {
             hash.update(field.name.as_bytes());
-            field.values.iter().for_each(|&v| number(&mut hash, v));
+            numbers(&mut hash, &field.values);
         }
     }
     hex(&hash.finalize())
+}
+
+/// Adds the bytes of numbers, many at a time.
+fn update<T: Copy, const N: usize>(hash: &mut Sha256, values: &[T], bytes: impl Fn(T) -> [u8; N]) {
+    let mut buffer = [0; 4096];
+    for part in values.chunks(buffer.len() / N) {
+        part.iter().zip(buffer.chunks_exact_mut(N)).for_each(|(&v, to)| to.copy_from_slice(&bytes(v)));
+        hash.update(&buffer[..N * part.len()]);
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -1,15 +1,61 @@
 //! Writing a trajectory.
 
-use super::{TrajectoryMeta, WriteOptions, hex, vtkhdf};
+use super::{TrajectoryMeta, WriteOptions, hex, update, vtkhdf};
 use crate::DatasetError;
 use crate::hdf::{self, LOCK, Node, number, text};
 use femur_mesh::{Location, TagEntities};
 use femur_sim::{NodeType, Trajectory};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Threads that synchronise files: the file system then writes what several of them wait for at once.
+const SYNCING: usize = 16;
 
 /// Writes a trajectory atomically: `NAME.part`, flushed and synchronised, then renamed.
 pub fn write_trajectory(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<(), DatasetError> {
+    let part = write_beside(path, t, meta, options)?;
+    sync(&part)?;
+    std::fs::rename(&part, path).map_err(DatasetError::io(path, "rename into"))?;
+    sync_folder(path);
+    Ok(())
+}
+
+/// As [`write_trajectory`], but not synchronised with the disk: [`sync_all`] does so for many files.
+pub(crate) fn write_unsynced(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<(), DatasetError> {
+    let part = write_beside(path, t, meta, options)?;
+    std::fs::rename(&part, path).map_err(DatasetError::io(path, "rename into"))
+}
+
+/// Synchronises files and their folders with the disk, many at a time.
+pub(crate) fn sync_all(files: &[PathBuf]) -> Result<(), DatasetError> {
+    let share = files.len().div_ceil(SYNCING).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = files.chunks(share).map(|own| scope.spawn(|| own.iter().try_for_each(|f| sync(f)))).collect();
+        let broke = |path: &PathBuf| DatasetError::content(path, "cannot be synchronised: the thread that does it broke off");
+        threads.into_iter().zip(files).try_for_each(|(t, f)| t.join().unwrap_or_else(|_| Err(broke(f))))
+    })?;
+    let folders: BTreeMap<Option<&Path>, &PathBuf> = files.iter().map(|f| (f.parent(), f)).collect();
+    folders.values().for_each(|f| sync_folder(f));
+    Ok(())
+}
+
+fn sync(path: &Path) -> Result<(), DatasetError> {
+    let file = std::fs::File::open(path).map_err(DatasetError::io(path, "open again"))?;
+    file.sync_all().map_err(DatasetError::io(path, "synchronise"))
+}
+
+/// Makes a file's new name survive a power cut; not every file system can.
+fn sync_folder(path: &Path) {
+    if let Some(folder) = path.parent().filter(|d| !d.as_os_str().is_empty())
+        && let Ok(folder) = std::fs::File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Writes a trajectory under another name, which is given.
+fn write_beside(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<PathBuf, DatasetError> {
     let part = part_of(path);
     let written = {
         let _lock = LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -19,16 +65,7 @@ pub fn write_trajectory(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, opti
         let _ = std::fs::remove_file(&part);
         return Err(error);
     }
-    let file = std::fs::File::open(&part).map_err(DatasetError::io(&part, "open again"))?;
-    file.sync_all().map_err(DatasetError::io(&part, "synchronise"))?;
-    std::fs::rename(&part, path).map_err(DatasetError::io(path, "rename into"))?;
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty())
-        && let Ok(dir) = std::fs::File::open(dir)
-    {
-        // Makes the new name survive a power cut; not every file system can.
-        let _ = dir.sync_all();
-    }
-    Ok(())
+    Ok(part)
 }
 
 fn part_of(path: &Path) -> PathBuf {
@@ -76,8 +113,8 @@ fn write_part(path: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &Writ
     provenance.attribute("case_toml", &meta.case_toml)?;
     provenance.attribute("case_sha256", &hex(&Sha256::digest(meta.case_toml.as_bytes())))?;
     let mut mesh_hash = Sha256::new();
-    setup.mesh.points.iter().for_each(|v| mesh_hash.update(v.to_le_bytes()));
-    setup.mesh.blocks.iter().for_each(|b| b.connectivity.iter().for_each(|n| mesh_hash.update(n.to_le_bytes())));
+    update(&mut mesh_hash, &setup.mesh.points, f64::to_le_bytes);
+    setup.mesh.blocks.iter().for_each(|b| update(&mut mesh_hash, &b.connectivity, u32::to_le_bytes));
     provenance.attribute("mesh_sha256", &hex(&mesh_hash.finalize()))?;
     provenance.number("seed", &[meta.seed])?;
     provenance.attribute("split", &meta.id.split)?;

@@ -65,8 +65,15 @@ impl Assembler {
         row_ptr.push(0);
         for node in 0..self.num_nodes {
             let list = &plan.node_idx[plan.row(node)];
-            for _ in 0..c {
-                col_idx.extend(list.iter().flat_map(|&m| (0..c as u32).map(move |d| m * c as u32 + d)));
+            let first = col_idx.len();
+            for &m in list {
+                for d in 0..c as u32 {
+                    col_idx.push(m * c as u32 + d);
+                }
+            }
+            row_ptr.push(col_idx.len());
+            for _ in 1..c {
+                col_idx.extend_from_within(first..first + list.len() * c);
                 row_ptr.push(col_idx.len());
             }
         }

@@ -131,7 +131,7 @@ impl Plan {
         self.node_idx[range.clone()].binary_search(&column).ok().map(|k| range.start + k)
     }
 
-    /// Fills the pattern from the chunks' pairs; says of each place whether several chunks have it.
+    /// Fills the pattern from the chunks' pairs, and their places in it; says of each place whether several chunks have it.
     fn find_pattern(&mut self, num_nodes: usize) -> Vec<bool> {
         let mut start = vec![0usize; num_nodes + 1];
         let both = |chunk: &Chunk, [a, b]: [u16; 2]| (chunk.nodes[a as usize] as usize, chunk.nodes[b as usize] as usize);
@@ -145,21 +145,25 @@ impl Plan {
         for n in 0..num_nodes {
             start[n + 1] += start[n] + 1;
         }
+        // Neighbours of each node, with the number of the pair that says so.
         let mut next = start.clone();
-        let mut raw = vec![0u32; start[num_nodes]];
+        let mut raw = vec![[0u32; 2]; start[num_nodes]];
         for n in 0..num_nodes {
-            raw[next[n]] = n as u32;
+            raw[next[n]] = [n as u32, NONE];
             next[n] += 1;
         }
+        let mut number = 0;
         for chunk in &self.chunks {
             for &pair in &chunk.ends {
                 let (a, b) = both(chunk, pair);
-                raw[next[a]] = b as u32;
-                raw[next[b]] = a as u32;
+                raw[next[a]] = [b as u32, number];
+                raw[next[b]] = [a as u32, number | FLIP];
                 next[a] += 1;
                 next[b] += 1;
+                number += 1;
             }
         }
+        let mut places = vec![[NONE; 2]; number as usize];
         let mut shared = Vec::with_capacity(raw.len());
         self.node_ptr = Vec::with_capacity(num_nodes + 1);
         self.node_ptr.push(0);
@@ -168,8 +172,13 @@ impl Plan {
         for n in 0..num_nodes {
             let row = &mut raw[start[n]..start[n + 1]];
             row.sort_unstable();
-            for (i, &m) in row.iter().enumerate() {
-                if i > 0 && row[i - 1] == m {
+            for (i, &[m, pair]) in row.iter().enumerate() {
+                let again = i > 0 && row[i - 1][0] == m;
+                if pair != NONE {
+                    let place = self.node_idx.len() - usize::from(again);
+                    places[(pair & !FLIP) as usize][usize::from(pair & FLIP != 0)] = place as u32;
+                }
+                if again {
                     if let Some(last) = shared.last_mut() {
                         *last = true;
                     }
@@ -183,28 +192,34 @@ impl Plan {
             }
             self.node_ptr.push(self.node_idx.len());
         }
+        let mut rest = &places[..];
+        for chunk in &mut self.chunks {
+            let (own, others) = rest.split_at(chunk.ends.len());
+            chunk.place = own.to_vec();
+            rest = others;
+        }
         shared
     }
 
-    /// Finds the place of every pair, and puts those that several chunks have last.
+    /// Puts the pairs that several chunks have last in each.
     fn place(&mut self, shared: &[bool]) {
-        let mut chunks = std::mem::take(&mut self.chunks);
-        chunks.par_iter_mut().for_each(|chunk| {
-            let find = |a: u32, b: u32| self.find(a, b).map_or(NONE, |p| p as u32);
-            let pairs = chunk.ends.iter().enumerate().map(|(k, &[a, b])| {
-                let (a, b) = (chunk.nodes[a as usize], chunk.nodes[b as usize]);
-                let place = [find(a, b), find(b, a)];
-                (shared.get(place[0] as usize) == Some(&true), k as u32, chunk.ends[k], place)
-            });
-            let mut pairs: Vec<_> = pairs.collect();
-            pairs.sort_by_key(|pair| pair.0);
-            chunk.own_pairs = pairs.partition_point(|pair| !pair.0);
-            let mut rank = vec![0; pairs.len()];
-            pairs.iter().enumerate().for_each(|(i, pair)| rank[pair.1 as usize] = i as u32);
+        self.chunks.par_iter_mut().for_each(|chunk| {
+            let among_several: Vec<bool> = chunk.place.iter().map(|p| shared.get(p[0] as usize) == Some(&true)).collect();
+            chunk.own_pairs = among_several.iter().filter(|several| !**several).count();
+            let (mut own, mut common) = (0, chunk.own_pairs);
+            let mut rank = vec![0u32; chunk.ends.len()];
+            for (rank, several) in rank.iter_mut().zip(&among_several) {
+                let next = if *several { &mut common } else { &mut own };
+                *rank = *next as u32;
+                *next += 1;
+            }
+            let (mut ends, mut place) = (vec![[0; 2]; rank.len()], vec![[NONE; 2]; rank.len()]);
+            for (k, &r) in rank.iter().enumerate() {
+                (ends[r as usize], place[r as usize]) = (chunk.ends[k], chunk.place[k]);
+            }
+            (chunk.ends, chunk.place) = (ends, place);
             chunk.pairs.iter_mut().for_each(|code| *code = rank[(*code & !FLIP) as usize] | (*code & FLIP));
-            (chunk.ends, chunk.place) = pairs.into_iter().map(|(_, _, ends, place)| (ends, place)).unzip();
         });
-        self.chunks = chunks;
     }
 
     fn number_shared_pairs(&mut self) {

@@ -3,6 +3,7 @@
 pub mod block;
 pub mod channel;
 pub mod curve;
+mod delaunay;
 mod front;
 pub mod patches;
 pub mod plate;

@@ -6,7 +6,7 @@ use super::region::{Region, within};
 use super::size::{SizeField, cuts};
 use super::triangulate::{Triangles, triangulate};
 use crate::topology::{boundary_facets, raise_order, tag_boundary};
-use crate::{CellBlock, CellKind, Mesh, MeshError, TagEntities, Tags};
+use crate::{CellBlock, CellKind, FacetId, Mesh, MeshError, TagEntities, Tags};
 
 /// A rectangle `[0, width] x [0, height]` with holes.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,10 +97,11 @@ fn mesh_plate(spec: &PlateSpec, size_at: Option<&dyn Fn([f64; 2]) -> f64>) -> Re
     let connectivity = triangles.into_iter().flatten().collect();
     let mut mesh = Mesh::new(2, points.into_iter().flatten().collect(), vec![CellBlock { kind: CellKind::Triangle3, connectivity }], tags)?;
     let curve = |n: u32| (n as usize).checked_sub(corner_count).and_then(|k| on_curve.get(k)).copied();
-    tag(&mut mesh, spec, &curve);
+    let boundary = boundary_facets(&mesh);
+    tag(&mut mesh, spec, &boundary, &curve);
     if spec.order == 2 {
         mesh = raise_order(&mesh, |_| CellKind::Triangle6)?;
-        snap_midside(&mut mesh, &curve, &outlines)?;
+        snap_midside(&mut mesh, &boundary, &curve, &outlines)?;
     }
     Ok(mesh)
 }
@@ -196,13 +197,12 @@ fn distance_to_loop(p: [f64; 2], line: &[[f64; 2]]) -> f64 {
         .fold(f64::INFINITY, f64::min)
 }
 
-fn tag(mesh: &mut Mesh, spec: &PlateSpec, curve: &dyn Fn(u32) -> Option<OnCurve>) {
-    let boundary = boundary_facets(mesh);
+fn tag(mesh: &mut Mesh, spec: &PlateSpec, boundary: &[FacetId], curve: &dyn Fn(u32) -> Option<OnCurve>) {
     let names = spec.names;
     let tiny = 1e-9 * spec.width.max(spec.height);
     let (w, h) = (spec.width, spec.height);
-    tag_boundary(mesh, &boundary, names.left, |_, p| p[0] < tiny);
-    tag_boundary(mesh, &boundary, names.right, |_, p| p[0] > w - tiny);
+    tag_boundary(mesh, boundary, names.left, |_, p| p[0] < tiny);
+    tag_boundary(mesh, boundary, names.right, |_, p| p[0] > w - tiny);
     if names.bottom == names.top {
         let flat = boundary.iter().copied().filter(|&f| {
             let y: Vec<f64> = mesh.facet_nodes(f).1.iter().map(|&n| mesh.point(n as usize)[1]).collect();
@@ -211,22 +211,27 @@ fn tag(mesh: &mut Mesh, spec: &PlateSpec, curve: &dyn Fn(u32) -> Option<OnCurve>
         let flat = flat.collect();
         mesh.tags.insert(names.bottom, None, TagEntities::Facets(flat));
     } else {
-        tag_boundary(mesh, &boundary, names.bottom, |_, p| p[1] < tiny);
-        tag_boundary(mesh, &boundary, names.top, |_, p| p[1] > h - tiny);
+        tag_boundary(mesh, boundary, names.bottom, |_, p| p[1] < tiny);
+        tag_boundary(mesh, boundary, names.top, |_, p| p[1] > h - tiny);
     }
     if !spec.holes.is_empty() {
-        tag_boundary(mesh, &boundary, names.hole, |n, _| curve(n).is_some());
+        tag_boundary(mesh, boundary, names.hole, |n, _| curve(n).is_some());
     }
     if spec.holes.len() > 1 {
         for hole in 0..spec.holes.len() {
-            tag_boundary(mesh, &boundary, &format!("{}_{}", names.hole, hole + 1), |n, _| curve(n).is_some_and(|c| c.hole == hole));
+            tag_boundary(mesh, boundary, &format!("{}_{}", names.hole, hole + 1), |n, _| curve(n).is_some_and(|c| c.hole == hole));
         }
     }
 }
 
 /// Puts the midside nodes of the holes' edges on the curve, halfway in its parameter.
-fn snap_midside(mesh: &mut Mesh, curve: &dyn Fn(u32) -> Option<OnCurve>, outlines: &[Outline]) -> Result<(), MeshError> {
-    for f in boundary_facets(mesh) {
+fn snap_midside(
+    mesh: &mut Mesh,
+    boundary: &[FacetId],
+    curve: &dyn Fn(u32) -> Option<OnCurve>,
+    outlines: &[Outline],
+) -> Result<(), MeshError> {
+    for &f in boundary {
         let (_, nodes) = mesh.facet_nodes(f);
         let (Some(a), Some(b)) = (curve(nodes[0]), curve(nodes[1])) else { continue };
         // An edge is a small part of its outline: where the parameters are far apart, it crosses the start.

@@ -28,12 +28,12 @@ impl<'a> SizeField<'a> {
         };
         let value = |i: usize| self.sources[i][2] + GRADING * (p[0] - self.sources[i][0]).hypot(p[1] - self.sources[i][1]);
         let mut h = self.base;
-        if let Some((_, from_sources)) = self.tree.as_ref().and_then(|t| t.least(far, value)) {
-            h = h.min(from_sources);
-        }
         if let Some(user) = self.user {
             // f64::min passes over NaN, so a function that is undefined somewhere asks for nothing there.
             h = h.min(user(p));
+        }
+        if let Some((_, from_sources)) = self.tree.as_ref().and_then(|t| t.least_up_to(h, far, value)) {
+            h = h.min(from_sources);
         }
         h.max(self.least)
     }

@@ -176,33 +176,49 @@ impl Body {
 
     /// Nodal stress `[num_nodes, 4 or 6]` of a displacement on `mesh` (that of the body, or its vertices).
     pub(crate) fn stress(&self, mesh: &Mesh, displacement: &[f64], rise: Option<&Rise<'_>>) -> Vec<f64> {
-        let dim = mesh.dim;
-        let mut modes = kernel::Modes::default();
+        self.stresses(mesh, &[(displacement, rise)]).pop().unwrap_or_default()
+    }
+
+    /// As [`Body::stress`], of several displacements in one pass over the cells.
+    pub(crate) fn stresses(&self, mesh: &Mesh, of: &[(&[f64], Option<&Rise<'_>>)]) -> Vec<Vec<f64>> {
+        if of.is_empty() {
+            return Vec::new();
+        }
+        let (dim, components) = (mesh.dim, self.stress_components());
+        let mut modes: Vec<kernel::Modes> = Vec::new();
         let mut last = usize::MAX;
-        recovery::recover(mesh, self.stress_components(), |cell, nodes, geometry, table, q, out| {
+        let all = recovery::recover(mesh, components * of.len(), |cell, nodes, geometry, table, q, out| {
             let element = self.cell(mesh, cell, nodes);
             if cell != last {
-                modes = kernel::Modes::solve(&element, table.kind, displacement, rise);
+                modes.clear();
+                modes.extend(of.iter().map(|&(displacement, rise)| kernel::Modes::solve(&element, table.kind, displacement, rise)));
                 last = cell;
             }
-            let (mut gradient, mut hoop) = ([[0.0; 3]; 3], 0.0);
-            for (a, &n) in nodes.iter().enumerate() {
-                for i in 0..dim {
-                    for j in 0..dim {
-                        gradient[i][j] += displacement[n as usize * dim + i] * geometry.gradients[q][a][j];
+            for ((&(displacement, rise), modes), out) in of.iter().zip(&modes).zip(out.chunks_exact_mut(components)) {
+                let (mut gradient, mut hoop) = ([[0.0; 3]; 3], 0.0);
+                for (a, &n) in nodes.iter().enumerate() {
+                    for i in 0..dim {
+                        for j in 0..dim {
+                            gradient[i][j] += displacement[n as usize * dim + i] * geometry.gradients[q][a][j];
+                        }
+                    }
+                    if self.kinematics == Kinematics::Axisymmetric {
+                        hoop += displacement[n as usize * dim] * table.values[q][a] / geometry.position[q][0];
                     }
                 }
-                if self.kinematics == Kinematics::Axisymmetric {
-                    hoop += displacement[n as usize * dim] * table.values[q][a] / geometry.position[q][0];
+                modes.add_gradient(table.rule.points[q], &mut gradient);
+                kernel::stress(element.material, &gradient, hoop, self.kinematics, out);
+                if let (Some(rise), Some(held)) = (rise, element.material.thermal) {
+                    let rise = rise(&geometry.position[q][..dim]);
+                    out.iter_mut().zip(held).for_each(|(s, h)| *s -= h * rise);
                 }
             }
-            modes.add_gradient(table.rule.points[q], &mut gradient);
-            kernel::stress(element.material, &gradient, hoop, self.kinematics, out);
-            if let (Some(rise), Some(held)) = (rise, element.material.thermal) {
-                let rise = rise(&geometry.position[q][..dim]);
-                out.iter_mut().zip(held).for_each(|(s, h)| *s -= h * rise);
-            }
-        })
+        });
+        if of.len() == 1 {
+            return vec![all];
+        }
+        let one = |k: usize| all.chunks_exact(components).skip(k).step_by(of.len()).flatten().copied().collect();
+        (0..of.len()).map(one).collect()
     }
 
     /// Values on the mesh of the states.

@@ -103,14 +103,16 @@ impl Conditions {
 
     /// The prescribed displacement of this case, for a set-up.
     pub(crate) fn prescribed(&self, body: &Body) -> Prescribed {
-        let dim = body.mesh.dim;
-        let size = body.mesh.num_nodes() * dim;
-        let held = body.restrict(&(0..size).map(|u| f64::from(u8::from(self.is_prescribed(u)))).collect::<Vec<_>>(), dim);
+        let size = body.mesh.num_nodes() * body.mesh.dim;
+        let (mut mask, mut values) = (vec![false; size], vec![0.0; size]);
+        for &u in self.constraints.fixed.keys().filter(|u| self.is_prescribed(**u)) {
+            (mask[u], values[u]) = (true, self.value(u));
+        }
         Prescribed {
             field: "displacement".into(),
-            mask: held.iter().map(|&v| v > 0.5).collect(),
+            mask: body.output.restrict(&mask, body.mesh.dim),
             steps: 1,
-            values: body.restrict(&(0..size).map(|u| if self.is_prescribed(u) { self.value(u) } else { 0.0 }).collect::<Vec<_>>(), dim),
+            values: body.restrict(&values, body.mesh.dim),
         }
     }
 
@@ -129,10 +131,19 @@ impl Conditions {
         self.at_nodes.iter().map(one).collect()
     }
 
-    /// Whether a node may carry a reaction.
-    pub(crate) fn may_react(&self, node: usize) -> bool {
-        let c = self.constraints.components;
-        self.supported.contains(&node) || (node * c..(node + 1) * c).any(|u| self.constraints.is_prescribed(u))
+    /// Whether each node may carry a reaction.
+    pub(crate) fn may_react(&self, num_nodes: usize) -> Vec<bool> {
+        let mut out = vec![false; num_nodes];
+        self.supported.iter().for_each(|&n| out[n] = true);
+        for &u in self.constraints.fixed.keys().filter(|u| self.constraints.is_prescribed(**u)) {
+            out[u / self.constraints.components] = true;
+        }
+        out
+    }
+
+    /// Whether the stiffness of the system is that of the body alone, along the axes of the coordinates.
+    pub(crate) fn leave_stiffness(&self) -> bool {
+        self.supports.is_empty() && self.constraints.frames.is_empty()
     }
 
     /// Nodes and the directions in which they are held.

@@ -162,9 +162,9 @@ impl SolidModel {
         Ok(substeps)
     }
 
-    /// Whether a node may carry a reaction.
-    pub(crate) fn may_react(&self, node: usize) -> bool {
-        self.conditions.may_react(node)
+    /// Whether each node may carry a reaction.
+    pub(crate) fn may_react(&self, num_nodes: usize) -> Vec<bool> {
+        self.conditions.may_react(num_nodes)
     }
 
     /// Values on the mesh of the states.

@@ -130,10 +130,9 @@ fn fields(model: &SolidModel, solid: &dyn Solid, body: &Equilibrium) -> Vec<Fiel
     if model.output.is_whole() {
         let mut reaction = body.reaction();
         // What the tolerance leaves where nothing holds the body.
-        for (i, r) in reaction.iter_mut().enumerate() {
-            if !model.may_react(i / dim) {
-                *r = 0.0;
-            }
+        let held = model.may_react(reaction.len() / dim);
+        for (r, _) in reaction.chunks_exact_mut(dim).zip(held).filter(|(_, held)| !held) {
+            r.fill(0.0);
         }
         fields.push(Field::vector("reaction", units.force, Location::Node, dim, reaction));
         if !body.obstacles.is_empty() {

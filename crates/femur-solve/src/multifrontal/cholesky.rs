@@ -21,6 +21,9 @@ use rayon::prelude::*;
 const NONE: u32 = u32::MAX;
 /// Columns that are factored at a time, and columns of a tile of the rest of a front.
 const BLOCK: usize = 128;
+/// Columns and entries up to which a panel is factored column by column.
+const NARROW: usize = 64;
+const NEAR: usize = 16_384;
 /// Operations below which a subtree or a front is not worth another thread.
 const WORTH: f64 = 2e6;
 
@@ -36,14 +39,51 @@ pub struct MultifrontalCholesky<T = f64> {
     /// Start of each panel `[rows, columns]` (by columns) among the values, `[supernodes + 1]`.
     start: Vec<usize>,
     row_ptr: Vec<usize>,
-    /// Place within the panel of each entry of the matrix.
+    nonzeros: usize,
+    /// New number of each unknown.
+    new: Vec<u32>,
+    /// Place within the panel of each entry of the matrix, from the second factorisation on: the first finds them as it goes.
     place: Vec<u32>,
     values: Vec<T>,
     factored: bool,
 }
 
+/// What the work on subtrees, one after the other, uses again.
+struct Scratch<T> {
+    /// Memory of fronts that are done: new memory comes in fresh pages, which the system clears.
+    free: Vec<Vec<T>>,
+    /// Place of unknowns in the rows of a front `[size]`.
+    local: Vec<u32>,
+}
+
+/// Most pieces of memory that wait to be used again.
+const WAITING: usize = 4;
+
+impl<T: Real> Scratch<T> {
+    fn new() -> Self {
+        Scratch { free: Vec::new(), local: Vec::new() }
+    }
+
+    fn zeros(&mut self, len: usize) -> Vec<T> {
+        let fits = self.free.iter().enumerate().filter(|(_, v)| v.capacity() >= len).min_by_key(|(_, v)| v.capacity()).map(|f| f.0);
+        let Some(k) = fits else { return vec![T::default(); len] };
+        let mut found = self.free.swap_remove(k);
+        found.clear();
+        found.resize(len, T::default());
+        found
+    }
+
+    fn give_back(&mut self, done: Vec<T>) {
+        if self.free.len() == WAITING {
+            let least = self.free.iter().enumerate().min_by_key(|(_, v)| v.capacity()).map_or(0, |f| f.0);
+            self.free.swap_remove(least);
+        }
+        self.free.push(done);
+    }
+}
+
 impl<T: Real> MultifrontalCholesky<T> {
-    /// Orders and analyses a pattern, which must be symmetric.
+    /// Orders and analyses a pattern, which must be symmetric; values may be left out.
     ///
     /// # Errors
     /// The matrix is not square, or too large for the ordering.
@@ -51,7 +91,7 @@ impl<T: Real> MultifrontalCholesky<T> {
         if a.nrows != a.ncols || groups.of.len() != a.nrows {
             return Err(SolveError::Shape { what: "rows, columns and groups", expected: a.nrows, got: a.ncols.min(groups.of.len()) });
         }
-        let resources = SolveError::Resources { size: a.nrows, nonzeros: a.nnz() };
+        let resources = SolveError::Resources { size: a.nrows, nonzeros: a.col_idx.len() };
         let tree = Tree::new(a, groups).ok_or(resources.clone())?;
         let count = tree.supernodes.len();
         let (mut children, mut start, mut work) = (vec![Vec::new(); count], vec![0], vec![0.0; count]);
@@ -69,9 +109,11 @@ impl<T: Real> MultifrontalCholesky<T> {
                 return Err(resources);
             }
         }
-        let place = places(a, &tree);
-        let row_ptr = a.row_ptr.clone();
-        Ok(MultifrontalCholesky { tree, children, subtree, work, start, row_ptr, place, values: Vec::new(), factored: false })
+        let (row_ptr, nonzeros) = (a.row_ptr.clone(), a.col_idx.len());
+        let mut new = vec![0u32; a.nrows];
+        tree.order.iter().enumerate().for_each(|(i, &u)| new[u as usize] = i as u32);
+        let (place, values) = (Vec::new(), Vec::new());
+        Ok(MultifrontalCholesky { tree, children, subtree, work, start, row_ptr, nonzeros, new, place, values, factored: false })
     }
 
     /// The same analysis for numbers of another type, not factored.
@@ -83,6 +125,8 @@ impl<T: Real> MultifrontalCholesky<T> {
             work: self.work.clone(),
             start: self.start.clone(),
             row_ptr: self.row_ptr.clone(),
+            nonzeros: self.nonzeros,
+            new: self.new.clone(),
             place: self.place.clone(),
             values: Vec::new(),
             factored: false,
@@ -136,8 +180,11 @@ impl<T: Real> MultifrontalCholesky<T> {
     /// # Errors
     /// As [`MultifrontalCholesky::factor`].
     pub fn factor_scaled(&mut self, a: &CsrMatrix, scale: Option<&[f64]>) -> Result<(), SolveError> {
-        if a.row_ptr != self.row_ptr || a.nnz() != self.place.len() {
+        if a.row_ptr != self.row_ptr || a.nnz() != self.nonzeros {
             return Err(SolveError::Pattern);
+        }
+        if !self.values.is_empty() && self.place.is_empty() {
+            self.place = places(a, &self.tree, &self.new);
         }
         let mut values = std::mem::take(&mut self.values);
         if values.is_empty() {
@@ -157,7 +204,7 @@ impl<T: Real> MultifrontalCholesky<T> {
         let tasks = self.split(&roots, values);
         tasks
             .into_par_iter()
-            .map(|(root, values)| self.factor_subtree(a, root, values).map(|_| ()))
+            .map(|(root, values)| self.factor_subtree(a, root, values, &mut Scratch::new()).map(|_| ()))
             .collect::<Vec<_>>()
             .into_iter()
             .collect()
@@ -176,44 +223,51 @@ impl<T: Real> MultifrontalCholesky<T> {
     }
 
     /// Factors a subtree whose panels are `values`; gives what is left for the parent: `[rows, rows]` by columns, lower triangle.
-    fn factor_subtree(&self, a: &Source<'_>, s: usize, values: &mut [T]) -> Result<Vec<T>, usize> {
+    fn factor_subtree(&self, a: &Source<'_>, s: usize, values: &mut [T], scratch: &mut Scratch<T>) -> Result<Vec<T>, usize> {
         let node = &self.tree.supernodes[s];
         let (ns, nr) = (node.columns(), node.rows.len());
         let (below, panel) = values.split_at_mut(self.start[s] - self.start[self.subtree[s]]);
         let tasks = self.split(&self.children[s], below);
-        self.add_entries(a, s, panel);
-        let mut update = Vec::new();
-        let mut add = |child: usize, left: Vec<T>| {
-            if update.is_empty() {
-                update = vec![T::default(); nr * nr];
-            }
-            extend_add(&self.tree.supernodes[child].rows, &left, node, panel, &mut update);
+        self.add_entries(a, s, panel, &mut scratch.local);
+        let mut update = None;
+        let mut add = |child: usize, left: Vec<T>, scratch: &mut Scratch<T>| {
+            let update = update.get_or_insert_with(|| scratch.zeros(nr * nr));
+            extend_add(&self.tree.supernodes[child].rows, &left, node, panel, update);
+            scratch.give_back(left);
         };
         if tasks.len() > 1 && self.work[s] > WORTH {
-            let done: Vec<_> = tasks.into_par_iter().map(|(c, values)| (c, self.factor_subtree(a, c, values))).collect();
+            let one = |(c, values)| (c, self.factor_subtree(a, c, values, &mut Scratch::new()));
+            let done: Vec<_> = tasks.into_par_iter().map(one).collect();
             for (child, left) in done {
-                add(child, left?);
+                add(child, left?, scratch);
             }
         } else {
             for (child, values) in tasks {
-                add(child, self.factor_subtree(a, child, values)?);
+                let left = self.factor_subtree(a, child, values, scratch)?;
+                add(child, left, scratch);
             }
         }
-        if update.is_empty() {
-            update = vec![T::default(); nr * nr];
-        }
+        let mut update = update.unwrap_or_else(|| scratch.zeros(nr * nr));
         factor_front(panel, &mut update, ns, nr).map_err(|at| node.first + at)?;
         Ok(update)
     }
 
     /// Entries of the matrix in the columns of a supernode.
-    fn add_entries(&self, source: &Source<'_>, s: usize, panel: &mut [T]) {
+    fn add_entries(&self, source: &Source<'_>, s: usize, panel: &mut [T], local: &mut Vec<u32>) {
         let (node, a) = (&self.tree.supernodes[s], source.a);
+        let value = |u: u32, k: usize| {
+            let scale = source.scale.map_or(1.0, |s| s[u as usize] * s[a.col_idx[k] as usize]);
+            T::of(scale * a.values[k])
+        };
+        if self.place.is_empty() {
+            local.resize(self.size(), 0);
+            each_place(a, &self.tree, &self.new, node, local, |u, k, place| panel[place as usize] = value(u, k));
+            return;
+        }
         for &u in &self.tree.order[node.first..node.end] {
             for k in a.row_ptr[u as usize]..a.row_ptr[u as usize + 1] {
                 if self.place[k] != NONE {
-                    let scale = source.scale.map_or(1.0, |s| s[u as usize] * s[a.col_idx[k] as usize]);
-                    panel[self.place[k] as usize] = T::of(scale * a.values[k]);
+                    panel[self.place[k] as usize] = value(u, k);
                 }
             }
         }
@@ -247,28 +301,32 @@ struct Source<'a> {
 }
 
 /// Place of each entry `(r, c)` in the panel of the column that is eliminated first.
-fn places(a: &CsrMatrix, tree: &Tree) -> Vec<u32> {
-    let mut new = vec![0u32; a.nrows];
-    tree.order.iter().enumerate().for_each(|(i, &u)| new[u as usize] = i as u32);
+fn places(a: &CsrMatrix, tree: &Tree, new: &[u32]) -> Vec<u32> {
     let mut local = vec![0u32; a.nrows];
     let mut place = vec![NONE; a.nnz()];
     for node in &tree.supernodes {
-        let (ns, m) = (node.columns(), node.columns() + node.rows.len());
-        node.rows.iter().enumerate().for_each(|(i, &r)| local[r as usize] = (ns + i) as u32);
-        for q in node.first..node.end {
-            local[q] = (q - node.first) as u32;
-        }
-        for q in node.first..node.end {
-            let u = tree.order[q] as usize;
-            for k in a.row_ptr[u]..a.row_ptr[u + 1] {
-                let p = new[a.col_idx[k] as usize] as usize;
-                if p >= q {
-                    place[k] = ((q - node.first) * m) as u32 + local[p];
-                }
+        each_place(a, tree, new, node, &mut local, |_, k, p| place[k] = p);
+    }
+    place
+}
+
+/// Calls `found(unknown, k, place)` for each entry `k` of the matrix, in the row of an unknown, that has a place in the panel of a supernode.
+/// `local` is `[size]`, of any values.
+fn each_place(a: &CsrMatrix, tree: &Tree, new: &[u32], node: &Supernode, local: &mut [u32], mut found: impl FnMut(u32, usize, u32)) {
+    let (ns, m) = (node.columns(), node.columns() + node.rows.len());
+    node.rows.iter().enumerate().for_each(|(i, &r)| local[r as usize] = (ns + i) as u32);
+    for q in node.first..node.end {
+        local[q] = (q - node.first) as u32;
+    }
+    for q in node.first..node.end {
+        let u = tree.order[q];
+        for k in a.row_ptr[u as usize]..a.row_ptr[u as usize + 1] {
+            let p = new[a.col_idx[k] as usize] as usize;
+            if p >= q {
+                found(u, k, ((q - node.first) * m) as u32 + local[p]);
             }
         }
     }
-    place
 }
 
 /// Adds what a child left to the panel of its parent and to what that leaves in turn.
@@ -299,7 +357,15 @@ fn extend_add<T: Real>(rows: &[u32], left: &[T], node: &Supernode, panel: &mut [
 /// Factors the columns `panel` `[ns + nr, ns]` and takes their product from `update` `[nr, nr]`. The error is the number of the pivot.
 fn factor_front<T: Real>(panel: &mut [T], update: &mut [T], ns: usize, nr: usize) -> Result<(), usize> {
     let m = ns + nr;
-    let mut done = 0;
+    let narrow = ns <= NARROW && m * ns <= NEAR;
+    if narrow {
+        let mut failed = ns;
+        eliminate(panel, m, ns, &mut failed);
+        if failed < ns {
+            return Err(failed);
+        }
+    }
+    let mut done = if narrow { ns } else { 0 };
     let mut rest = MatMut::from_column_major_slice_mut(panel, m, ns);
     while done < ns {
         let width = BLOCK.min(ns - done);
@@ -365,6 +431,34 @@ fn product<T: Real>(l: MatRef<'_, T>, mut to: MatMut<'_, T>) {
         tiles.into_par_iter().for_each(tile);
     } else {
         tiles.into_iter().for_each(tile);
+    }
+}
+
+crate::simd::wide! {
+    /// Factors a narrow panel `[m, ns]` column by column, each less its products with those before, four at a time: such panels lie in a
+    /// near cache, and a product of matrices costs more to prepare than it gains. `failed` is the pivot that is not positive, if any.
+    fn eliminate<T: Real>(panel: &mut [T], m: usize, ns: usize, failed: &mut usize) {
+        for j in 0..ns {
+            let (before, rest) = panel.split_at_mut(j * m);
+            let column = &mut rest[j..m];
+            let blocks = j / WIDTH * WIDTH;
+            for k in (0..blocks).step_by(WIDTH) {
+                let v = [before[k * m + j], before[(k + 1) * m + j], before[(k + 2) * m + j], before[(k + 3) * m + j]];
+                subtract(column, v, below(before, m, k, j));
+            }
+            for k in blocks..j {
+                subtract(column, [before[k * m + j]], [&before[k * m + j..]]);
+            }
+            let pivot = column[0].wide();
+            if !pivot.is_finite() || pivot <= 0.0 {
+                *failed = j;
+                return;
+            }
+            let inverse = T::of(1.0 / pivot.sqrt());
+            for v in column.iter_mut() {
+                *v *= inverse;
+            }
+        }
     }
 }
 

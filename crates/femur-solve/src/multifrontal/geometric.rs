@@ -21,17 +21,44 @@ impl Graph<'_> {
 /// Order of elimination: old group of each new number. `points` is `[groups, dim]`.
 pub(super) fn dissection(graph: &Graph<'_>, points: &[f64], dim: usize) -> Vec<u32> {
     let n = graph.ptr.len() - 1;
+    let axes: Vec<Axis> = (0..dim).map(|d| Axis::new(graph, points, dim, d)).collect();
+    let sorted: Vec<Vec<u32>> = axes.iter().map(|a| a.sorted.clone()).collect();
     let mut work =
-        Work { graph, points, dim, part: vec![0; n], parts: 1, out: Vec::with_capacity(n), mate: vec![NONE; n], from: vec![NONE; n] };
-    let mut all: Vec<u32> = (0..n as u32).collect();
-    work.dissect(&mut all, 0);
+        Work { graph, points, axes, part: vec![0; n], parts: 1, out: Vec::with_capacity(n), mate: vec![NONE; n], from: vec![NONE; n] };
+    work.dissect(&sorted, 0);
     work.out
+}
+
+/// Groups along an axis.
+struct Axis {
+    /// By coordinate; equal ones by the next axis, at last by number.
+    sorted: Vec<u32>,
+    /// Place of each group among them.
+    rank: Vec<u32>,
+    /// Largest place of a neighbour of each group.
+    reach: Vec<u32>,
+}
+
+impl Axis {
+    fn new(graph: &Graph<'_>, points: &[f64], dim: usize, axis: usize) -> Self {
+        // Integers in the order of the numbers (`f64::total_cmp`).
+        let key = |x: f64| x.to_bits() as i64 ^ ((x.to_bits() as i64 >> 63) as u64 >> 1) as i64;
+        let of = |g: usize, k: usize| if k < dim { key(points[g * dim + (axis + k) % dim]) } else { 0 };
+        let n = graph.ptr.len() - 1;
+        let mut keyed: Vec<([i64; 3], u32)> = (0..n).map(|g| ([of(g, 0), of(g, 1), of(g, 2)], g as u32)).collect();
+        keyed.sort_unstable();
+        let sorted: Vec<u32> = keyed.into_iter().map(|k| k.1).collect();
+        let mut rank = vec![0; n];
+        sorted.iter().enumerate().for_each(|(i, &g)| rank[g as usize] = i as u32);
+        let reach = (0..n as u32).map(|g| graph.row(g).iter().map(|&h| rank[h as usize]).max().unwrap_or(0)).collect();
+        Axis { sorted, rank, reach }
+    }
 }
 
 struct Work<'a> {
     graph: &'a Graph<'a>,
     points: &'a [f64],
-    dim: usize,
+    axes: Vec<Axis>,
     /// Part that each group is in now.
     part: Vec<u32>,
     parts: u32,
@@ -43,67 +70,64 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn dissect(&mut self, groups: &mut [u32], part: u32) {
-        if groups.len() <= LEAF {
-            self.out.extend_from_slice(groups);
+    /// Orders the groups of a part, which come sorted along each axis.
+    fn dissect(&mut self, sorted: &[Vec<u32>], part: u32) {
+        let count = sorted.first().map_or(0, Vec::len);
+        if count <= LEAF {
+            self.out.extend(sorted.iter().take(1).flatten());
             return;
         }
-        let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        for &g in groups.iter() {
-            for (d, &x) in self.points[g as usize * self.dim..][..self.dim].iter().enumerate() {
-                (low[d], high[d]) = (low[d].min(x), high[d].max(x));
-            }
-        }
-        let extent = |d: usize| high[d] - low[d];
-        let longest = (0..self.dim).map(extent).fold(0.0, f64::max);
+        let dim = sorted.len();
+        let at = |d: usize, i: usize| self.points[sorted[d][i] as usize * dim + d];
+        let extents: Vec<f64> = (0..dim).map(|d| at(d, count - 1) - at(d, 0)).collect();
+        let longest = extents.iter().copied().fold(0.0, f64::max);
         // Across a much shorter side the separator cannot be small.
-        let axes: Vec<usize> = (0..self.dim).filter(|&d| extent(d) > 0.6 * longest).collect();
+        let axes: Vec<usize> = (0..dim).filter(|&d| extents[d] > 0.6 * longest).collect();
         let labels = [self.parts, self.parts + 1];
         self.parts += 2;
         let mut best: Option<(usize, Vec<u32>)> = None;
         for &axis in &axes {
-            self.halve(groups, axis, labels);
-            let cover = self.cover(groups, labels);
+            self.halve(&sorted[axis], labels);
+            let cover = self.cover(&sorted[axis], axis, labels);
             if best.as_ref().is_none_or(|(_, b)| cover.len() < b.len()) {
                 best = Some((axis, cover));
             }
         }
-        let Some((axis, separator)) = best.filter(|(_, s)| 2 * s.len() < groups.len()) else {
-            self.out.extend_from_slice(groups);
+        let Some((axis, separator)) = best.filter(|(_, s)| 2 * s.len() < count) else {
+            self.out.extend_from_slice(&sorted[0]);
             return;
         };
         if axes.last() != Some(&axis) {
-            self.halve(groups, axis, labels);
+            self.halve(&sorted[axis], labels);
         }
         separator.iter().for_each(|&g| self.part[g as usize] = part);
-        let mut left: Vec<u32> = groups.iter().copied().filter(|&g| self.part[g as usize] == labels[0]).collect();
-        let mut right: Vec<u32> = groups.iter().copied().filter(|&g| self.part[g as usize] == labels[1]).collect();
+        let own = |label: u32| -> Vec<Vec<u32>> {
+            sorted.iter().map(|list| list.iter().copied().filter(|&g| self.part[g as usize] == label).collect()).collect()
+        };
+        let (left, right) = (own(labels[0]), own(labels[1]));
         // Out of the way of the parts' own labels.
         separator.iter().for_each(|&g| self.part[g as usize] = NONE);
-        self.dissect(&mut left, labels[0]);
-        self.dissect(&mut right, labels[1]);
+        self.dissect(&left, labels[0]);
+        self.dissect(&right, labels[1]);
         self.out.extend(separator);
     }
 
-    /// Labels the lower half along an axis, and the upper one; equal coordinates fall by the next axis, at last by number.
-    fn halve(&mut self, groups: &mut [u32], axis: usize, labels: [u32; 2]) {
-        let middle = groups.len() / 2;
-        let (points, dim) = (self.points, self.dim);
-        groups.select_nth_unstable_by(middle, |&a, &b| {
-            let (p, q) = (&points[a as usize * dim..][..dim], &points[b as usize * dim..][..dim]);
-            let along = (0..dim).map(|d| (axis + d) % dim).map(|d| p[d].total_cmp(&q[d]));
-            along.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then).then(a.cmp(&b))
-        });
-        for (i, &g) in groups.iter().enumerate() {
+    /// Labels the lower half of sorted groups, and the upper one.
+    fn halve(&mut self, sorted: &[u32], labels: [u32; 2]) {
+        let middle = sorted.len() / 2;
+        for (i, &g) in sorted.iter().enumerate() {
             self.part[g as usize] = labels[usize::from(i >= middle)];
         }
     }
 
-    /// A smallest set of groups that touches every edge between the two parts: from a largest matching, after Koenig (1931).
-    fn cover(&mut self, groups: &[u32], [left, right]: [u32; 2]) -> Vec<u32> {
+    /// A smallest set of groups that touches every edge between the two halves: from a largest matching, after Koenig (1931).
+    fn cover(&mut self, sorted: &[u32], axis: usize, [_, right]: [u32; 2]) -> Vec<u32> {
         let graph = self.graph;
-        let across = |part: &[u32], g: u32, to: u32| graph.row(g).iter().copied().any(|h| part[h as usize] == to);
-        let border: Vec<u32> = groups.iter().copied().filter(|&g| self.part[g as usize] == left && across(&self.part, g, right)).collect();
+        let (lower, upper) = sorted.split_at(sorted.len() / 2);
+        let Axis { rank, reach, .. } = &self.axes[axis];
+        let first = upper.first().map_or(0, |&g| rank[g as usize]);
+        let across = |g: u32| reach[g as usize] >= first && graph.row(g).iter().any(|&h| self.part[h as usize] == right);
+        let border: Vec<u32> = lower.iter().copied().filter(|&g| across(g)).collect();
         for &g in &border {
             if let Some(&h) = graph.row(g).iter().find(|&&h| self.part[h as usize] == right && self.mate[h as usize] == NONE) {
                 (self.mate[g as usize], self.mate[h as usize]) = (h, g);

@@ -96,7 +96,7 @@ fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> Lists {
     for g in 0..members.len() as u32 {
         seen[g as usize] = g;
         for &u in members.of(g) {
-            for &c in a.row(u as usize).0 {
+            for &c in &a.col_idx[a.row_ptr[u as usize]..a.row_ptr[u as usize + 1]] {
                 let h = group[c as usize];
                 if seen[h as usize] != g {
                     seen[h as usize] = g;
@@ -207,47 +207,58 @@ fn postorder(roots: impl Iterator<Item = usize>, children: &Children) -> Vec<usi
 /// Symbolic elimination and supernodes: a group joins the one before it where that adds no zero.
 fn supernodes(adjacency: &Graph<'_>, parent: &[usize]) -> Vec<Bunch> {
     let n = parent.len();
-    let mut structure: Vec<Vec<u32>> = Vec::with_capacity(n);
+    // Later groups that each touches, ascending: a range of `all`. A group that joins the one before it has the end of its range.
+    let mut all: Vec<u32> = Vec::new();
+    let mut structure: Vec<(usize, usize)> = Vec::with_capacity(n);
     let children = Children::new(parent);
     let mut seen = vec![usize::MAX; n];
     let mut bunches: Vec<Bunch> = Vec::new();
     let mut of = vec![0usize; n];
+    let mut list: Vec<u32> = Vec::new();
     for j in 0..n {
         seen[j] = j;
-        let mut list = Vec::new();
-        let mut add = |i: u32| {
+        list.clear();
+        let mut add = |i: u32, list: &mut Vec<u32>| {
             if i as usize > j && seen[i as usize] != j {
                 seen[i as usize] = j;
                 list.push(i);
             }
         };
-        adjacency.row(j as u32).iter().for_each(|&i| add(i));
-        for &c in children.of(j) {
-            structure[c].iter().for_each(|&i| add(i));
+        let before = j.checked_sub(1).filter(|&b| parent[b] == j).map(|b| structure[b]);
+        if let Some((start, end)) = before {
+            all[start..end].iter().for_each(|&i| add(i, &mut list));
         }
-        list.sort_unstable();
-        let joins = j > 0 && parent[j - 1] == j && structure[j - 1].len() == list.len() + 1;
-        if !joins {
-            bunches.push(Bunch { groups: Vec::new(), rows: Vec::new(), children: Vec::new(), parent: None, alive: true });
+        let known = list.len();
+        adjacency.row(j as u32).iter().for_each(|&i| add(i, &mut list));
+        for &c in children.of(j).iter().filter(|c| **c + 1 != j) {
+            let (start, end) = structure[c];
+            all[start..end].iter().for_each(|&i| add(i, &mut list));
+        }
+        match before.filter(|_| list.len() == known) {
+            // The first of them is this group itself.
+            Some((start, end)) => structure.push((start + 1, end)),
+            None => {
+                list.sort_unstable();
+                structure.push((all.len(), all.len() + list.len()));
+                all.extend_from_slice(&list);
+                bunches.push(Bunch { groups: Vec::new(), rows: Vec::new(), children: Vec::new(), parent: None, alive: true });
+            }
         }
         let last = bunches.len() - 1;
         of[j] = last;
         bunches[last].groups.push(j as u32);
-        for c in children.of(j) {
-            if of[*c] != last {
-                let child = of[*c];
+        for &c in children.of(j) {
+            if of[c] != last {
+                let child = of[c];
                 bunches[child].parent = Some(last);
                 bunches[last].children.push(child);
             }
-            if of[*c] == last {
-                structure[*c] = Vec::new();
-            }
         }
-        structure.push(list);
     }
     for bunch in &mut bunches {
         if let Some(&end) = bunch.groups.last() {
-            bunch.rows = std::mem::take(&mut structure[end as usize]);
+            let (start, end) = structure[end as usize];
+            bunch.rows = all[start..end].to_vec();
         }
     }
     bunches
@@ -276,10 +287,10 @@ fn amalgamate(bunches: &mut [Bunch], weight: &[usize]) {
                 bunches[p].children.push(g);
             }
             bunches[p].groups.extend(groups);
-            bunches[p].groups.sort_unstable();
             (columns[p], zeros[p]) = (merged, added);
         }
     }
+    bunches.iter_mut().for_each(|b| b.groups.sort_unstable());
 }
 
 /// Numbers unknowns by supernode, children first.
