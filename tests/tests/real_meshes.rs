@@ -88,4 +88,9 @@ fn the_bracket_is_in_equilibrium_and_converges() {
     println!("the load bolt sinks by {:e} and {:e} m, {:.2} % apart", sags[0], sags[1], 100.0 * (sags[1] / sags[0] - 1.0));
     // A finer mesh of the same body is softer, and not by much.
     assert!(sags[0] < 0.0 && sags[1] < sags[0] && sags[1] / sags[0] < 1.02, "{sags:?}");
+    // Its residual comes to some 1e-10 and no lower.
+    for kind in ["amg", "p-multigrid", "matrix-free"] {
+        let sag = sag(&solve("bracket_tet10_bin.msh", &body, &["--set", "mesh.refine=1", "--solver", kind]));
+        assert!((sag / sags[1] - 1.0).abs() < 1e-6, "{kind}: {sag} instead of {}", sags[1]);
+    }
 }

@@ -135,6 +135,8 @@ pub struct DatasetBuilder {
     /// Where this process notes its runs.
     journal_path: PathBuf,
     journal: Mutex<Journal>,
+    /// Held while files are synchronised: the journal says up to which line all are.
+    syncing: Mutex<()>,
     /// Sums over the runs of this process, so that they need not be read again at the end.
     sums: Mutex<BTreeMap<TrajectoryId, Partial>>,
     shard: Option<Shard>,
@@ -204,6 +206,7 @@ impl DatasetBuilder {
             progress: Mutex::new(progress),
             journal_path: path,
             journal: Mutex::new(journal),
+            syncing: Mutex::default(),
             sums: Mutex::default(),
             shard,
         };
@@ -224,6 +227,7 @@ impl DatasetBuilder {
 
     /// Synchronises what is waiting with the disk, then says so in the journal.
     fn sync(&self) -> Result<(), DatasetError> {
+        let _alone = lock(&self.syncing);
         let (files, done) = {
             let mut journal = lock(&self.journal);
             journal.since = Instant::now();
