@@ -33,5 +33,5 @@ if [ "$1" = all ]; then
     [ "$(id -u)" = 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends gcc libc6-dev libsuitesparse-dev \
-        libmetis-dev calculix-ccx time python3-dolfinx python3-petsc4py openmpi-bin libglu1-mesa libxcursor1 libxft2 libxinerama1
+        libmetis-dev libopenblas0-pthread calculix-ccx time python3-dolfinx python3-petsc4py openmpi-bin libglu1-mesa libxcursor1 libxft2 libxinerama1
 fi
