@@ -66,15 +66,7 @@ pub(crate) struct Graph<M: Machine> {
 
 impl<M: Machine> Graph<M> {
     pub(crate) fn new(store: &Arc<Store<M>>, graph: &Adjacency) -> Result<Self, Failure> {
-        let n = graph.start.len() - 1;
-        let mut out_start = vec![0_u32; n + 1];
-        graph.senders.iter().for_each(|&s| out_start[s as usize + 1] += 1);
-        (0..n).for_each(|s| out_start[s + 1] += out_start[s]);
-        let (mut at, mut outgoing) = (out_start.clone(), vec![0; graph.senders.len()]);
-        for (edge, &s) in (0..).zip(&graph.senders) {
-            outgoing[at[s as usize] as usize] = edge;
-            at[s as usize] += 1;
-        }
+        let (out_start, outgoing) = graph.outgoing();
         let start: Vec<u32> = graph.start.iter().map(|&s| s as u32).collect();
         Ok(Graph {
             senders: store.upload_numbers(&graph.senders)?,

@@ -67,20 +67,19 @@ pub fn update(
     let (rate, scale) = (step.rate as f32, step.scale);
     let decay = 1.0 - rate * t.weight_decay as f32;
     let takes = |name: &str, r: usize, c: usize| t.optimiser == Optimiser::Muon && is_hidden(name, r, c);
-    // Matrices of one shape go to the device together.
-    let mut looks: BTreeMap<[usize; 2], (Vec<usize>, Vec<f32>)> = BTreeMap::new();
-    if device.is_some() {
+    if let Some(device) = device {
+        // Matrices of one shape go there together.
+        let mut looks: BTreeMap<[usize; 2], (Vec<usize>, Vec<f32>)> = BTreeMap::new();
         for (k, (_, r, c, _)) in params.list.iter().enumerate().filter(|(k, p)| !frozen[*k] && takes(&p.0, p.1, p.2)) {
             let (which, all) = looks.entry([*r, *c]).or_default();
             which.push(k);
             all.extend(look_ahead(&mut moments.first[k], &gradients[k], scale));
         }
-    }
-    for (shape, (which, all)) in looks {
-        let Some(device) = device else { break };
-        let directions = device.orthogonalise(all, shape)?;
-        for (k, direction) in which.into_iter().zip(directions.chunks_exact(shape[0] * shape[1])) {
-            along(&mut params.list[k].3, direction, shape, rate, decay);
+        for (shape, (which, all)) in looks {
+            let directions = device.orthogonalise(all, shape)?;
+            for (k, direction) in which.into_iter().zip(directions.chunks_exact(shape[0] * shape[1])) {
+                along(&mut params.list[k].3, direction, shape, rate, decay);
+            }
         }
     }
     let rows = params.list.par_iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradients).zip(frozen);

@@ -34,6 +34,20 @@ impl Adjacency {
         Adjacency { rings, ..self }
     }
 
+    /// The edges by their sender, ascending for each: those of node `s` are `edges[start[s]..start[s + 1]]`; `(start, edges)`.
+    pub fn outgoing(&self) -> (Vec<u32>, Vec<u32>) {
+        let n = self.start.len() - 1;
+        let mut start = vec![0; n + 1];
+        self.senders.iter().for_each(|&s| start[s as usize + 1] += 1);
+        (0..n).for_each(|s| start[s + 1] += start[s]);
+        let (mut at, mut edges) = (start.clone(), vec![0; self.senders.len()]);
+        for (edge, &s) in (0..).zip(&self.senders) {
+            edges[at[s as usize] as usize] = edge;
+            at[s as usize] += 1;
+        }
+        (start, edges)
+    }
+
     fn with<'a, E: Real>(&'a self, features: &'a Var<E>, weight: &'a Var<E>, bias: &'a Var<E>) -> LiteEdges<'a, E> {
         let (features, weight, bias) = (features.values(), weight.values(), bias.values());
         LiteEdges { senders: &self.senders, start: &self.start, features, weight, bias }

@@ -205,7 +205,7 @@ struct Plan {
     edges: Vec<(Range<usize>, Range<usize>)>,
     nodes: Vec<Range<usize>>,
     /// Edges that start at node `s`: `outgoing[out_start[s]..out_start[s + 1]]`.
-    out_start: Vec<usize>,
+    out_start: Vec<u32>,
     outgoing: Vec<u32>,
 }
 
@@ -223,15 +223,7 @@ impl Plan {
             }
         }
         let nodes = (0..n).step_by(rows).map(|a| a..(a + rows).min(n)).collect();
-        let mut out_start = vec![0; n + 1];
-        graph.senders.iter().for_each(|&s| out_start[s as usize + 1] += 1);
-        (0..n).for_each(|s| out_start[s + 1] += out_start[s]);
-        let mut at = out_start.clone();
-        let mut outgoing = vec![0; graph.senders.len()];
-        for (k, &s) in graph.senders.iter().enumerate() {
-            outgoing[at[s as usize]] = k as u32;
-            at[s as usize] += 1;
-        }
+        let (out_start, outgoing) = graph.outgoing();
         Plan { edges, nodes, out_start, outgoing }
     }
 
@@ -584,7 +576,7 @@ impl Run {
         total.add(in_parts(blocks, p, |(nodes, dv), grads, (_, room)| {
             let (dsent, _) = two(room, dv.len());
             for (s, sum) in nodes.clone().zip(dsent.chunks_exact_mut(w)) {
-                let edges = &plan.outgoing[plan.out_start[s]..plan.out_start[s + 1]];
+                let edges = &plan.outgoing[plan.out_start[s] as usize..plan.out_start[s + 1] as usize];
                 // They ascend.
                 let edges = &edges[..edges.partition_point(|&e| (e as usize) < scope.last_edge)];
                 kernels::gather_sum(edges, &dhidden, sum);
