@@ -87,8 +87,10 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
     sums: &mut Sums,
 ) -> Worst {
     let c = form.components(D);
-    let x: Vec<[f64; D]> = chunk.nodes.iter().map(|&n| std::array::from_fn(|d| mesh.points[n as usize * D + d])).collect();
-    let mut out = vec![Lanes::ZERO; (num_pairs(N) + N) * c * c];
+    let x = padded::<D>(mesh, chunk);
+    // Rows of such a form add up to zero: the diagonal follows from the pairs.
+    let nodes = if F::OF_GRADIENTS { 0 } else { N };
+    let mut out = vec![Lanes::ZERO; (num_pairs(N) + nodes) * c * c];
     let mut worst = (f64::INFINITY, usize::MAX);
     for start in (0..chunk.cells.len()).step_by(LANES) {
         let count = LANES.min(chunk.cells.len() - start);
@@ -98,7 +100,7 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
             index[l] = start + l.min(count - 1);
             numbers[l] = chunk.first + chunk.cells[index[l]] as usize;
         }
-        let batch = Batch::<N, D> { x: gather(&x, chunk, &index), cells: numbers };
+        let batch = Batch::<N, D> { x: gather::<A, N, D>(&x, chunk, &index), cells: numbers };
         let det = element::<A, F, N, D>(form, &batch, points, &mut out);
         if !det.positive() {
             for l in 0..count {
@@ -122,18 +124,27 @@ struct Batch<const N: usize, const D: usize> {
     cells: [usize; LANES],
 }
 
-/// Values of the cells' nodes, from those of the chunk's nodes.
+/// Coordinates of a chunk's nodes, each filled up to a register.
+fn padded<const D: usize>(mesh: &Mesh, chunk: &Chunk) -> Vec<[f64; LANES]> {
+    let mut x = vec![[0.0; LANES]; chunk.nodes.len()];
+    for (x, &n) in x.iter_mut().zip(&chunk.nodes) {
+        x[..D].copy_from_slice(&mesh.points[n as usize * D..][..D]);
+    }
+    x
+}
+
+/// Coordinates of the cells' nodes, from those of the chunk's nodes.
 #[inline(always)]
-fn gather<const N: usize, const D: usize>(values: &[[f64; D]], chunk: &Chunk, index: &[usize; LANES]) -> [[Lanes; D]; N] {
+fn gather<A: Arithmetic, const N: usize, const D: usize>(x: &[[f64; LANES]], chunk: &Chunk, index: &[usize; LANES]) -> [[Lanes; D]; N] {
     let mut out = [[Lanes::ZERO; D]; N];
+    let mut rows = [&chunk.local[..0]; LANES];
     for l in 0..LANES {
-        let row = &chunk.local[index[l] * N..(index[l] + 1) * N];
-        for a in 0..N {
-            let value = &values[row[a] as usize];
-            for d in 0..D {
-                out[a][d].0[l] = value[d];
-            }
-        }
+        rows[l] = &chunk.local[index[l] * N..(index[l] + 1) * N];
+    }
+    for a in 0..N {
+        let [i, j, k, l] = rows;
+        let columns = A::columns([&x[i[a] as usize], &x[j[a] as usize], &x[k[a] as usize], &x[l[a] as usize]]);
+        out[a].copy_from_slice(&columns[..D]);
     }
     out
 }
@@ -157,7 +168,7 @@ fn gradients<A: Arithmetic, const N: usize, const D: usize>(
     let (det, inverse) = invert::<A, D>(&j);
     for a in 0..N {
         for r in 0..D {
-            let mut sum = inverse[0][r] * reference[a][0];
+            let mut sum = A::mul(inverse[0][r], Lanes::splat(reference[a][0]));
             for s in 1..D {
                 sum = A::fma(inverse[s][r], Lanes::splat(reference[a][s]), sum);
             }
@@ -167,39 +178,67 @@ fn gradients<A: Arithmetic, const N: usize, const D: usize>(
     det
 }
 
+/// As [`gradients`] of a simplex of order 1, but times the determinant. Its shape functions are `1 - sum of xi` and each `xi`: the
+/// columns of the Jacobian are edges from the first node, and the gradients the rows of its inverse.
+#[inline(always)]
+fn simplex_gradients<A: Arithmetic, const N: usize, const D: usize>(x: &[[Lanes; D]; N], out: &mut [[Lanes; D]; N]) -> Lanes {
+    let mut j = [[Lanes::ZERO; D]; D];
+    for s in 0..D {
+        for r in 0..D {
+            j[r][s] = A::sub(x[s + 1][r], x[0][r]);
+        }
+    }
+    let (det, rows) = adjugate::<A, D>(&j);
+    for r in 0..D {
+        let mut first = Lanes::ZERO;
+        for s in 0..D {
+            out[s + 1][r] = rows[s][r];
+            first = A::sub(first, rows[s][r]);
+        }
+        out[0][r] = first;
+    }
+    det
+}
+
 /// Determinant and inverse of a Jacobian `[direction in space][reference direction]`.
 #[inline(always)]
 pub(crate) fn invert<A: Arithmetic, const D: usize>(j: &[[Lanes; D]; D]) -> (Lanes, [[Lanes; D]; D]) {
-    let mut inverse = [[Lanes::ZERO; D]; D];
-    if D == 2 {
-        let det = j[0][0] * j[1][1] - j[0][1] * j[1][0];
-        let r = det.recip();
-        let zero = Lanes::ZERO;
-        inverse[0][0] = j[1][1] * r;
-        inverse[0][1] = (zero - j[0][1]) * r;
-        inverse[1][0] = (zero - j[1][0]) * r;
-        inverse[1][1] = j[0][0] * r;
-        return (det, inverse);
-    }
-    let first = [minor(j, 0, 0), minor(j, 0, 1), minor(j, 0, 2)];
-    let det = A::fma(j[0][0], first[0], A::fma(j[0][1], first[1], j[0][2] * first[2]));
+    let (det, mut inverse) = adjugate::<A, D>(j);
     let recip = det.recip();
-    for c in 0..D {
-        inverse[c][0] = first[c] * recip;
-        for r in 1..D {
-            inverse[c][r] = minor(j, r, c) * recip;
+    for row in &mut inverse {
+        for v in row {
+            *v = A::mul(*v, recip);
         }
     }
     (det, inverse)
 }
 
+/// Determinant, and inverse times determinant.
 #[inline(always)]
-fn minor<const D: usize>(j: &[[Lanes; D]; D], r: usize, c: usize) -> Lanes {
-    let (a, b, d, e) = ((r + 1) % 3, (r + 2) % 3, (c + 1) % 3, (c + 2) % 3);
-    j[a][d] * j[b][e] - j[a][e] * j[b][d]
+fn adjugate<A: Arithmetic, const D: usize>(j: &[[Lanes; D]; D]) -> (Lanes, [[Lanes; D]; D]) {
+    let mut out = [[Lanes::ZERO; D]; D];
+    if D == 2 {
+        out[0][0] = j[1][1];
+        out[0][1] = A::sub(Lanes::ZERO, j[0][1]);
+        out[1][0] = A::sub(Lanes::ZERO, j[1][0]);
+        out[1][1] = j[0][0];
+        return (A::fms(j[0][0], j[1][1], A::mul(j[0][1], j[1][0])), out);
+    }
+    for c in 0..D {
+        for r in 0..D {
+            out[c][r] = minor::<A, D>(j, r, c);
+        }
+    }
+    (A::fma(j[0][0], out[0][0], A::fma(j[0][1], out[1][0], A::mul(j[0][2], out[2][0]))), out)
 }
 
-/// Fills `out`: blocks of the pairs, then of the nodes. Gives the least determinants.
+#[inline(always)]
+fn minor<A: Arithmetic, const D: usize>(j: &[[Lanes; D]; D], r: usize, c: usize) -> Lanes {
+    let (a, b, d, e) = ((r + 1) % 3, (r + 2) % 3, (c + 1) % 3, (c + 2) % 3);
+    A::fms(j[a][d], j[b][e], A::mul(j[a][e], j[b][d]))
+}
+
+/// Fills `out`: blocks of the pairs, then of the nodes where the form has those. Gives the least determinants.
 #[inline(always)]
 fn element<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
     form: &F,
@@ -211,30 +250,30 @@ fn element<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
     let factor = form.coefficient(&batch.cells);
     let mut g = [[Lanes::ZERO; D]; N];
     let mut least = Lanes::splat(f64::INFINITY);
-    let mut det = Lanes::ZERO;
     // Simplices of order 1 have the same gradients at all points.
-    let affine = N == D + 1;
+    if N == D + 1 && F::OF_GRADIENTS {
+        let det = simplex_gradients::<A, N, D>(&batch.x, &mut g);
+        // Twice the determinant too much in the product of two gradients, once in the volume.
+        let weight = A::mul(A::mul(factor, Lanes::splat(points.measure)), det.abs().recip());
+        form.add::<A, N, D>(&points.values[0], &g, weight, out);
+        form.finish::<A, N, D>(&batch.cells, out);
+        return det;
+    }
     for q in 0..points.weights.len() {
-        if q == 0 || !affine {
-            det = gradients::<A, N, D>(&batch.x, &points.gradients[q], &mut g);
-            least = least.least(det);
-        }
-        let once = affine && F::OF_GRADIENTS;
-        let weight = if once { points.measure } else { points.weights[q] };
-        form.add::<A, N, D>(&points.values[q], &g, det.abs() * factor * weight, out);
-        if once {
-            break;
-        }
+        let det = gradients::<A, N, D>(&batch.x, &points.gradients[q], &mut g);
+        least = least.least(det);
+        let weight = A::mul(A::mul(det.abs(), factor), Lanes::splat(points.weights[q]));
+        form.add::<A, N, D>(&points.values[q], &g, weight, out);
     }
     form.finish::<A, N, D>(&batch.cells, out);
     least
 }
 
-/// Adds the blocks of a batch to the sums of their nodes and pairs.
+/// Adds the blocks of a batch to the sums of their pairs, and of their nodes where `out` has those.
 #[inline(always)]
 fn scatter<const C: usize, const N: usize>(chunk: &Chunk, start: usize, count: usize, out: &[Lanes], sums: &mut Sums) {
     let (np, cc) = (num_pairs(N), C * C);
-    let (pair_blocks, node_blocks) = out[..(np + N) * cc].split_at(np * cc);
+    let (pair_blocks, node_blocks) = out.split_at(np * cc);
     for l in 0..count {
         let i = start + l;
         let (pairs, local) = (&chunk.pairs[i * np..(i + 1) * np], &chunk.local[i * N..(i + 1) * N]);

@@ -6,7 +6,8 @@ use super::plan::num_pairs;
 
 /// What the assembly of a form needs of it.
 pub(super) trait Kernel: Sync {
-    /// Whether the integrand is made of gradients alone: then one point serves a simplex of order 1.
+    /// Whether the integrand is made of gradients alone. Then one point serves a simplex of order 1, and the blocks of a row add up to
+    /// zero, for the shape functions do to one: those of the nodes need not be found.
     const OF_GRADIENTS: bool;
 
     /// Unknowns per node in space dimension `dim`.
@@ -15,7 +16,8 @@ pub(super) trait Kernel: Sync {
     /// The factor of each cell of a batch.
     fn coefficient(&self, cells: &[usize; LANES]) -> Lanes;
 
-    /// Adds the integrand at one point, `weight` times, to the blocks of the pairs of nodes, then of the nodes.
+    /// Adds the integrand at one point, `weight` times, to the blocks of the pairs of nodes, then of the nodes unless it is
+    /// [`Kernel::OF_GRADIENTS`].
     fn add<A: Arithmetic, const N: usize, const D: usize>(
         &self,
         values: &[f64; N],
@@ -104,13 +106,11 @@ impl Kernel for Diffusion<'_> {
         weight: Lanes,
         out: &mut [Lanes],
     ) {
-        let (pairs, nodes) = out.split_at_mut(num_pairs(N));
         let mut p = 0;
         for a in 0..N {
-            let g = scaled(&gradients[a], weight);
-            nodes[a] = dot::<A, D>(&g, &gradients[a], nodes[a]);
+            let g = scaled::<A, D>(&gradients[a], weight);
             for b in a + 1..N {
-                pairs[p] = dot::<A, D>(&g, &gradients[b], pairs[p]);
+                out[p] = dot::<A, D>(&g, &gradients[b], out[p]);
                 p += 1;
             }
         }
@@ -147,13 +147,11 @@ impl Kernel for Elasticity<'_> {
         weight: Lanes,
         out: &mut [Lanes],
     ) {
-        let (pairs, nodes) = out.split_at_mut(num_pairs(N) * D * D);
         let mut p = 0;
         for a in 0..N {
-            let g = scaled(&gradients[a], weight);
-            outer::<A, D>(&g, &gradients[a], &mut nodes[a * D * D..(a + 1) * D * D]);
+            let g = scaled::<A, D>(&gradients[a], weight);
             for b in a + 1..N {
-                outer::<A, D>(&g, &gradients[b], &mut pairs[p * D * D..(p + 1) * D * D]);
+                outer::<A, D>(&g, &gradients[b], &mut out[p * D * D..(p + 1) * D * D]);
                 p += 1;
             }
         }
@@ -168,13 +166,13 @@ impl Kernel for Elasticity<'_> {
             for i in 1..D {
                 trace = trace + block[i * D + i];
             }
-            let (trace, sum) = (trace * mu, lambda + mu);
+            let (trace, sum) = (A::mul(trace, mu), lambda + mu);
             for i in 0..D {
                 block[i * D + i] = A::fma(block[i * D + i], sum, trace);
                 for j in i + 1..D {
                     let (s, t) = (block[i * D + j], block[j * D + i]);
-                    block[i * D + j] = A::fma(lambda, s, mu * t);
-                    block[j * D + i] = A::fma(lambda, t, mu * s);
+                    block[i * D + j] = A::fma(lambda, s, A::mul(mu, t));
+                    block[j * D + i] = A::fma(lambda, t, A::mul(mu, s));
                 }
             }
         }
@@ -232,10 +230,10 @@ impl Kernel for Mass<'_> {
 }
 
 #[inline(always)]
-fn scaled<const D: usize>(g: &[Lanes; D], weight: Lanes) -> [Lanes; D] {
+fn scaled<A: Arithmetic, const D: usize>(g: &[Lanes; D], weight: Lanes) -> [Lanes; D] {
     let mut out = *g;
     for v in &mut out {
-        *v = *v * weight;
+        *v = A::mul(*v, weight);
     }
     out
 }

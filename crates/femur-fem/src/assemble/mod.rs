@@ -21,7 +21,7 @@ pub use forms::{CellCoefficient, Form};
 use forms::{Diffusion, Elasticity, Kernel, Mass};
 use plan::{Chunk, Plan};
 use rayon::prelude::*;
-use scatter::{Kept, Places, Sums, Target};
+use scatter::{Kept, Parts, Places, Sums, Target};
 
 /// A cell whose Jacobian determinant is not positive.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub struct Assembler {
 impl Assembler {
     /// Finds the pattern; `extra_degree` raises the quadrature (mass terms, coefficients that vary in space).
     pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
-        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh, components), tables: tables(mesh, extra_degree) }
+        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh), tables: tables(mesh, extra_degree) }
     }
 
     /// Number of unknowns.
@@ -95,7 +95,7 @@ impl Assembler {
     /// A cell is inverted; the values are then of no use.
     pub fn assemble(&self, mesh: &Mesh, form: &Form<'_>, matrix: &mut CsrMatrix) -> Result<(), InvertedCell> {
         matrix.values.resize(self.plan.node_idx.len() * self.components * self.components, 0.0);
-        self.fill(mesh, form, Target::rows(matrix, &self.plan, self.components, true))
+        self.fill(mesh, form, Target::rows(matrix, &self.plan, self.components))
     }
 
     /// As [`Assembler::assemble`], into blocks.
@@ -104,7 +104,7 @@ impl Assembler {
     /// As there.
     pub fn assemble_blocks(&self, mesh: &Mesh, form: &Form<'_>, matrix: &mut BsrMatrix) -> Result<(), InvertedCell> {
         matrix.values.resize(self.plan.node_idx.len() * self.components * self.components, 0.0);
-        self.fill(mesh, form, Target::blocks(matrix, &self.plan, true))
+        self.fill(mesh, form, Target::blocks(matrix, &self.plan))
     }
 
     fn fill(&self, mesh: &Mesh, form: &Form<'_>, target: Target<'_>) -> Result<(), InvertedCell> {
@@ -115,20 +115,22 @@ impl Assembler {
         }
     }
 
-    fn fill_by(&self, mesh: &Mesh, form: &impl Kernel, target: Target<'_>) -> Result<(), InvertedCell> {
+    fn fill_by<F: Kernel>(&self, mesh: &Mesh, form: &F, target: Target<'_>) -> Result<(), InvertedCell> {
         let c = form.components(mesh.dim);
         assert_eq!(c, self.components, "a form of {c} components on an assembler of {}", self.components);
-        let mut kept = Kept::new(&self.plan, c, true);
+        let parts = if F::OF_GRADIENTS { Parts::Pairs } else { Parts::Symmetric };
+        let target = target.of(parts);
+        let mut kept = Kept::new(&self.plan, c, parts);
         let slots = kept.places();
         let chunk = |sums: &mut Sums, chunk: &Chunk| -> Worst {
-            sums.reset(chunk, c, true);
+            sums.reset(chunk, c, parts);
             let table = self.table(mesh.blocks[chunk.block].kind);
             let worst = table.and_then(|t| batch::matrices(form, mesh, chunk, t, sums));
             scatter::flush(chunk, sums, target, slots);
             worst.unwrap_or((f64::INFINITY, usize::MAX))
         };
         let worst = self.plan.chunks.par_iter().map_init(Sums::default, chunk).reduce(|| (f64::INFINITY, usize::MAX), worse);
-        scatter::finish(&kept, target);
+        scatter::finish(&mut kept, target);
         self.check(worst)
     }
 
@@ -140,11 +142,11 @@ impl Assembler {
     /// columns by node, then component.
     pub fn add_matrix(&self, mesh: &Mesh, matrix: &mut CsrMatrix, kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync) {
         let c = self.components;
-        let mut kept = Kept::new(&self.plan, c, false);
+        let mut kept = Kept::new(&self.plan, c, Parts::All);
         let slots = kept.places();
-        let target = Target::rows(matrix, &self.plan, c, false);
+        let target = Target::rows(matrix, &self.plan, c);
         let run = |(sums, geometry, element): &mut (Sums, CellGeometry, Vec<f64>), chunk: &Chunk| {
-            sums.reset(chunk, c, false);
+            sums.reset(chunk, c, Parts::All);
             let block = &mesh.blocks[chunk.block];
             let Some(table) = self.table(block.kind) else { return };
             element.resize((chunk.width * c).pow(2), 0.0);
@@ -157,7 +159,7 @@ impl Assembler {
             scatter::flush(chunk, sums, target, slots);
         };
         self.plan.chunks.par_iter().for_each_init(Default::default, run);
-        scatter::finish(&kept, target);
+        scatter::finish(&mut kept, target);
     }
 
     /// Adds one dense element matrix over these nodes.
@@ -196,7 +198,7 @@ pub struct VectorAssembler {
 impl VectorAssembler {
     /// As [`Assembler::new`].
     pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
-        VectorAssembler { components, plan: Plan::for_vectors(mesh, components), tables: tables(mesh, extra_degree) }
+        VectorAssembler { components, plan: Plan::for_vectors(mesh), tables: tables(mesh, extra_degree) }
     }
 
     /// As [`Assembler::add_vector`], to the same bits.

@@ -13,9 +13,9 @@ use std::ops::Range;
 pub(crate) const FLIP: u32 = 1 << 31;
 /// No node, no place.
 pub(crate) const NONE: u32 = u32::MAX;
-/// Most cells of a chunk, by the order of the cells and for several unknowns at each node. Smaller ones stay in a nearer cache but
-/// share more.
-const MOST_CELLS: [[usize; 2]; 2] = [[16_384, 16_384], [4096, 1024]];
+/// Most nodes of a chunk, counted once for every cell that has them: their numbers within the chunk have 16 bits even where no two cells
+/// share a node. Smaller chunks stay in a nearer cache but share more.
+const MOST_NODES: usize = 1 << 16;
 /// Least number of chunks of a mesh whose chunks are smaller than that for it, down to a quarter: work for several threads.
 const LEAST_CHUNKS: usize = 16;
 
@@ -36,15 +36,27 @@ pub(crate) struct Chunk {
     pub(crate) local: Vec<u16>,
     /// Pairs of each cell, `[cells, width (width - 1) / 2]`, by first then second node of the cell, with [`FLIP`].
     pub(crate) pairs: Vec<u32>,
-    /// Places among `nodes` of the two nodes of each pair, the smaller first. Pairs that no other chunk has come first, `own_pairs` of
-    /// them, then shared ones; both ascend.
-    pub(crate) ends: Vec<[u16; 2]>,
+    /// How many pairs it has. Those that no other chunk has come first, `own_pairs` of them, then shared ones.
+    pub(crate) num_pairs: usize,
     pub(crate) own_pairs: usize,
-    /// Places in the pattern of (smaller, larger) and of (larger, smaller).
-    pub(crate) place: Vec<[u32; 2]>,
+    /// Pairs of its own nodes with their neighbours, row after row in the order of the pattern, with [`FLIP`] where the row is that of
+    /// the second node of the pair.
+    pub(crate) rows: Vec<u32>,
+    /// Its own pairs in the rows of shared nodes, by place.
+    pub(crate) outer: Vec<Entry>,
     /// Slot of the first shared pair and of the first shared node; those of the others follow.
     pub(crate) pair_slot: usize,
     pub(crate) node_slot: usize,
+}
+
+/// A block off the diagonal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// Place in the pattern, and the node whose row that is.
+    pub(crate) place: u32,
+    pub(crate) node: u32,
+    /// Pair of a chunk, or slot, with [`FLIP`] where the row is that of the second node of the pair.
+    pub(crate) pair: u32,
 }
 
 /// Blocks of the matrix that several chunks add to.
@@ -71,12 +83,24 @@ pub(crate) struct Plan {
     pub(crate) node_idx: Vec<u32>,
     /// Place of each node's own block in the pattern.
     pub(crate) diagonal: Vec<u32>,
-    /// Shared pairs: their two nodes and two places, and their slots.
-    pub(crate) pair_ends: Vec<([u32; 2], [u32; 2])>,
+    /// Slots of the shared pairs.
     pub(crate) pairs: Shared,
     /// Shared nodes, and their slots.
     pub(crate) node_ends: Vec<u32>,
     pub(crate) nodes: Shared,
+    /// Shared pairs, by the first of their slots, in the rows of the shared nodes: first entries of each, `[shared nodes + 1]`, and entries
+    /// by place.
+    pub(crate) row_ptr: Vec<u32>,
+    pub(crate) rows: Vec<Entry>,
+}
+
+/// The pairs of a chunk while the plan is made.
+#[derive(Debug, Default)]
+struct Pairs {
+    /// Places among the chunk's nodes of the two nodes of each, the smaller first.
+    ends: Vec<[u16; 2]>,
+    /// Places in the pattern of (smaller, larger) and of (larger, smaller).
+    place: Vec<[u32; 2]>,
 }
 
 /// Pairs of the nodes of a cell.
@@ -85,28 +109,30 @@ pub(crate) fn num_pairs(width: usize) -> usize {
 }
 
 impl Plan {
-    pub(crate) fn new(mesh: &Mesh, components: usize) -> Plan {
-        let mut plan = Plan::for_vectors(mesh, components);
-        plan.chunks.par_iter_mut().for_each(Chunk::find_pairs);
-        let shared = plan.find_pattern(mesh.num_nodes());
-        plan.place(&shared);
-        plan.number_shared_pairs();
+    pub(crate) fn new(mesh: &Mesh) -> Plan {
+        let mut plan = Plan::for_vectors(mesh);
+        let mut pairs: Vec<Pairs> = plan.chunks.par_iter_mut().map(Chunk::find_pairs).collect();
+        let shared = plan.find_pattern(mesh.num_nodes(), &mut pairs);
+        plan.chunks.par_iter_mut().zip(&mut pairs).for_each(|(chunk, pairs)| chunk.put_shared_last(pairs, &shared));
+        plan.number_shared_pairs(&pairs);
+        let Plan { chunks, node_ptr, diagonal, .. } = &mut plan;
+        chunks.par_iter_mut().zip(pairs).for_each(|(chunk, pairs)| chunk.find_rows(&pairs, node_ptr, diagonal));
         plan
     }
 
     /// The same chunks without the pattern.
-    pub(crate) fn for_vectors(mesh: &Mesh, components: usize) -> Plan {
-        Plan::of_nodes(mesh, |kind| MOST_CELLS[usize::from(kind.order() > 1)][usize::from(components > 1)])
+    pub(crate) fn for_vectors(mesh: &Mesh) -> Plan {
+        Plan::of_nodes(mesh, |_| MOST_NODES)
     }
 
     /// The chunks and their nodes without the pattern of a matrix: what vectors need. `most` says how many cells of a kind a chunk holds
-    /// at most.
+    /// at most, where their nodes are no more than [`MOST_NODES`].
     pub(crate) fn of_nodes(mesh: &Mesh, most: impl Fn(CellKind) -> usize) -> Plan {
         let mut chunks = Vec::new();
         let mut first = 0;
         for (b, block) in mesh.blocks.iter().enumerate() {
             let width = block.kind.num_nodes();
-            let most = most(block.kind);
+            let most = most(block.kind).min(MOST_NODES / width);
             let most = (block.num_cells() / LEAST_CHUNKS).clamp(most / 4, most);
             let order = compact_order(mesh, block, most);
             chunks.extend(order.chunks(most).map(|cells| Chunk { block: b, first, width, cells: cells.to_vec(), ..Chunk::default() }));
@@ -132,11 +158,11 @@ impl Plan {
     }
 
     /// Fills the pattern from the chunks' pairs, and their places in it; says of each place whether several chunks have it.
-    fn find_pattern(&mut self, num_nodes: usize) -> Vec<bool> {
+    fn find_pattern(&mut self, num_nodes: usize, pairs: &mut [Pairs]) -> Vec<bool> {
         let mut start = vec![0usize; num_nodes + 1];
         let both = |chunk: &Chunk, [a, b]: [u16; 2]| (chunk.nodes[a as usize] as usize, chunk.nodes[b as usize] as usize);
-        for chunk in &self.chunks {
-            for &pair in &chunk.ends {
+        for (chunk, pairs) in self.chunks.iter().zip(&*pairs) {
+            for &pair in &pairs.ends {
                 let (a, b) = both(chunk, pair);
                 start[a + 1] += 1;
                 start[b + 1] += 1;
@@ -153,8 +179,8 @@ impl Plan {
             next[n] += 1;
         }
         let mut number = 0;
-        for chunk in &self.chunks {
-            for &pair in &chunk.ends {
+        for (chunk, pairs) in self.chunks.iter().zip(&*pairs) {
+            for &pair in &pairs.ends {
                 let (a, b) = both(chunk, pair);
                 raw[next[a]] = [b as u32, number];
                 raw[next[b]] = [a as u32, number | FLIP];
@@ -193,54 +219,43 @@ impl Plan {
             self.node_ptr.push(self.node_idx.len());
         }
         let mut rest = &places[..];
-        for chunk in &mut self.chunks {
-            let (own, others) = rest.split_at(chunk.ends.len());
-            chunk.place = own.to_vec();
+        for pairs in pairs {
+            let (own, others) = rest.split_at(pairs.ends.len());
+            pairs.place = own.to_vec();
             rest = others;
         }
         shared
     }
 
-    /// Puts the pairs that several chunks have last in each.
-    fn place(&mut self, shared: &[bool]) {
-        self.chunks.par_iter_mut().for_each(|chunk| {
-            let among_several: Vec<bool> = chunk.place.iter().map(|p| shared.get(p[0] as usize) == Some(&true)).collect();
-            chunk.own_pairs = among_several.iter().filter(|several| !**several).count();
-            let (mut own, mut common) = (0, chunk.own_pairs);
-            let mut rank = vec![0u32; chunk.ends.len()];
-            for (rank, several) in rank.iter_mut().zip(&among_several) {
-                let next = if *several { &mut common } else { &mut own };
-                *rank = *next as u32;
-                *next += 1;
-            }
-            let (mut ends, mut place) = (vec![[0; 2]; rank.len()], vec![[NONE; 2]; rank.len()]);
-            for (k, &r) in rank.iter().enumerate() {
-                (ends[r as usize], place[r as usize]) = (chunk.ends[k], chunk.place[k]);
-            }
-            (chunk.ends, chunk.place) = (ends, place);
-            chunk.pairs.iter_mut().for_each(|code| *code = rank[(*code & !FLIP) as usize] | (*code & FLIP));
-        });
-    }
-
-    fn number_shared_pairs(&mut self) {
+    /// Gives the shared pairs of every chunk their slots, and lists them in the rows of their nodes.
+    fn number_shared_pairs(&mut self, pairs: &[Pairs]) {
         let mut all = Vec::new();
-        for chunk in &mut self.chunks {
+        for (chunk, pairs) in self.chunks.iter_mut().zip(pairs) {
             chunk.pair_slot = all.len();
-            for k in chunk.own_pairs..chunk.ends.len() {
-                let ends = chunk.ends[k].map(|e| chunk.nodes[e as usize]);
-                all.push((chunk.place[k], ends, all.len() as u32));
+            for k in chunk.own_pairs..chunk.num_pairs {
+                let ends = pairs.ends[k].map(|e| chunk.nodes[e as usize]);
+                all.push((pairs.place[k], ends, all.len() as u32));
             }
         }
         // Stable: slots of one pair stay in the order of the chunks.
         all.par_sort_by_key(|(place, _, _)| place[0]);
-        for (i, (place, ends, _)) in all.iter().enumerate() {
-            if i == 0 || all[i - 1].0 != *place {
+        for (i, &(place, ends, slot)) in all.iter().enumerate() {
+            if i == 0 || all[i - 1].0 != place {
                 self.pairs.ptr.push(i as u32);
-                self.pair_ends.push((*ends, *place));
+                self.rows.push(Entry { place: place[0], node: ends[0], pair: slot });
+                self.rows.push(Entry { place: place[1], node: ends[1], pair: slot | FLIP });
             }
         }
         self.pairs.ptr.push(all.len() as u32);
         self.pairs.slots = all.into_iter().map(|(_, _, slot)| slot).collect();
+        self.rows.par_sort_unstable();
+        // Rows ascend as the shared nodes do.
+        let mut entries = self.rows.iter().enumerate().peekable();
+        for &node in &self.node_ends {
+            self.row_ptr.push(entries.peek().map_or(self.rows.len(), |(i, _)| *i) as u32);
+            while entries.next_if(|(_, e)| e.node == node).is_some() {}
+        }
+        self.row_ptr.push(self.rows.len() as u32);
     }
 
     /// Puts the nodes that several chunks have last in each.
@@ -297,7 +312,7 @@ impl Chunk {
     }
 
     /// Numbers its pairs by the order of its nodes.
-    fn find_pairs(&mut self) {
+    fn find_pairs(&mut self) -> Pairs {
         let mut table = PairTable::new(self.cells.len() * num_pairs(self.width));
         let mut slots = Vec::with_capacity(self.cells.len() * num_pairs(self.width));
         for cell in self.local.chunks_exact(self.width) {
@@ -306,8 +321,51 @@ impl Chunk {
             }
         }
         let rank = table.sort();
-        self.ends = table.keys.iter().map(|&k| [(k >> 16) as u16, k as u16]).collect();
+        self.num_pairs = rank.len();
         self.pairs = slots.into_iter().map(|(k, flip)| rank[k as usize] | if flip { FLIP } else { 0 }).collect();
+        Pairs { ends: table.keys.iter().map(|&k| [(k >> 16) as u16, k as u16]).collect(), place: Vec::new() }
+    }
+
+    /// Puts the pairs that several chunks have last.
+    fn put_shared_last(&mut self, pairs: &mut Pairs, shared: &[bool]) {
+        let among_several: Vec<bool> = pairs.place.iter().map(|p| shared.get(p[0] as usize) == Some(&true)).collect();
+        self.own_pairs = among_several.iter().filter(|several| !**several).count();
+        let (mut own, mut common) = (0, self.own_pairs);
+        let mut rank = vec![0u32; self.num_pairs];
+        for (rank, several) in rank.iter_mut().zip(&among_several) {
+            let next = if *several { &mut common } else { &mut own };
+            *rank = *next as u32;
+            *next += 1;
+        }
+        let (mut ends, mut place) = (vec![[0; 2]; rank.len()], vec![[NONE; 2]; rank.len()]);
+        for (k, &r) in rank.iter().enumerate() {
+            (ends[r as usize], place[r as usize]) = (pairs.ends[k], pairs.place[k]);
+        }
+        *pairs = Pairs { ends, place };
+        self.pairs.iter_mut().for_each(|code| *code = rank[(*code & !FLIP) as usize] | (*code & FLIP));
+    }
+
+    /// Lists its own pairs in the rows of its own nodes, and in those of shared ones.
+    fn find_rows(&mut self, pairs: &Pairs, node_ptr: &[usize], diagonal: &[u32]) {
+        let mut start = Vec::with_capacity(self.own_nodes + 1);
+        start.push(0);
+        for &n in &self.nodes[..self.own_nodes] {
+            // Without the block of the node itself.
+            start.push(start[start.len() - 1] + node_ptr[n as usize + 1] - node_ptr[n as usize] - 1);
+        }
+        self.rows = vec![NONE; start[self.own_nodes]];
+        for (k, (ends, places)) in pairs.ends.iter().zip(&pairs.place).take(self.own_pairs).enumerate() {
+            for (end, place, flip) in [(ends[0], places[0], 0), (ends[1], places[1], FLIP)] {
+                let (local, node, pair) = (end as usize, self.nodes[end as usize], k as u32 | flip);
+                if local < self.own_nodes {
+                    let at = place as usize - node_ptr[node as usize] - usize::from(place > diagonal[node as usize]);
+                    self.rows[start[local] + at] = pair;
+                } else {
+                    self.outer.push(Entry { place, node, pair });
+                }
+            }
+        }
+        self.outer.sort_unstable();
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a chunk's own sums to the matrix or vector.
 
-use super::plan::{Chunk, FLIP, Plan};
+use super::plan::{Chunk, Entry, FLIP, Plan};
 use femur_solve::{BsrMatrix, CsrMatrix};
 use rayon::prelude::*;
 
@@ -36,6 +36,20 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// Adds up slots of `size` values into the first of them; whose they are as in [`Places::update`].
+    #[inline(always)]
+    fn gather(self, slots: &[u32], size: usize) {
+        let [first, others @ ..] = slots else { return };
+        for &s in others {
+            for e in 0..size {
+                let (to, from) = (*first as usize * size + e, s as usize * size + e);
+                assert!(to < self.len && from < self.len);
+                // SAFETY: in bounds, and no other thread touches these slots.
+                unsafe { *self.values.add(to) += *self.values.add(from) }
+            }
+        }
+    }
+
     /// Sets places from `at` on; whose they are as in [`Places::update`].
     fn copy(self, at: usize, values: &[f64]) {
         assert!(at + values.len() <= self.len);
@@ -58,44 +72,112 @@ pub(super) struct Target<'a> {
     layout: Layout,
     plan: &'a Plan,
     c: usize,
-    /// Whether the matrix is symmetric, of which sums hold a block for each pair, and replaced; else they hold two, and are added.
-    symmetric: bool,
+    parts: Parts,
+}
+
+/// What the sums of a matrix hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// A block per node and two per pair, added to what the matrix holds.
+    All,
+    /// A block per node and one per pair of a symmetric matrix, which they replace.
+    Symmetric,
+    /// A block per pair of a symmetric matrix whose rows of blocks add up to zero, which they replace.
+    Pairs,
+}
+
+impl Parts {
+    /// Values for each node, and for each pair, of `c` unknowns at a node.
+    fn sizes(self, c: usize) -> [usize; 2] {
+        match self {
+            Parts::All => [c * c, 2 * c * c],
+            Parts::Symmetric => [c * c, c * c],
+            Parts::Pairs => [0, c * c],
+        }
+    }
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn rows(matrix: &'a mut CsrMatrix, plan: &'a Plan, c: usize, symmetric: bool) -> Self {
-        Target { places: Places::new(&mut matrix.values), layout: if c == 1 { Layout::Blocks } else { Layout::Rows }, plan, c, symmetric }
+    pub(super) fn rows(matrix: &'a mut CsrMatrix, plan: &'a Plan, c: usize) -> Self {
+        let layout = if c == 1 { Layout::Blocks } else { Layout::Rows };
+        Target { places: Places::new(&mut matrix.values), layout, plan, c, parts: Parts::All }
     }
 
-    pub(super) fn blocks(matrix: &'a mut BsrMatrix, plan: &'a Plan, symmetric: bool) -> Self {
+    pub(super) fn blocks(matrix: &'a mut BsrMatrix, plan: &'a Plan) -> Self {
         let c = matrix.block;
-        Target { places: Places::new(&mut matrix.values), layout: Layout::Blocks, plan, c, symmetric }
+        Target { places: Places::new(&mut matrix.values), layout: Layout::Blocks, plan, c, parts: Parts::All }
     }
 
-    /// Writes the block of a place in the row of `node` over what is there, or adds it.
+    /// The same matrix filled from other sums.
+    pub(super) fn of(self, parts: Parts) -> Self {
+        Target { parts, ..self }
+    }
+
+    /// The row of blocks of a node. Callers in parallel loops take each place of it in one iteration only (`Places::update`).
     #[inline(always)]
-    fn put<const C: usize, const REPLACE: bool>(self, node: u32, place: usize, block: &[f64], transposed: bool) {
+    fn row<const C: usize>(self, node: u32) -> Row<'a> {
         let c = if C > 0 { C } else { self.c };
-        let (base, stride) = match self.layout {
-            Layout::Blocks => (place * c * c, c),
-            Layout::Rows => {
-                let row = self.plan.row(node as usize);
-                (c * c * row.start + (place - row.start) * c, row.len() * c)
-            }
+        let row = self.plan.row(node as usize);
+        let first = c * c * row.start;
+        assert!(first + c * c * row.len() <= self.places.len);
+        let (step, stride) = match self.layout {
+            Layout::Blocks => (c * c, c),
+            Layout::Rows => (c, c * row.len()),
         };
+        Row { places: self.places, first, step, stride, len: row.len(), diagonal: self.plan.diagonal[node as usize] as usize - row.start }
+    }
+}
+
+/// A row of blocks.
+struct Row<'a> {
+    places: Places<'a>,
+    /// Where the first block starts, what lies from one to the next, and between the rows of one block.
+    first: usize,
+    step: usize,
+    stride: usize,
+    /// Number of blocks, and the one on the diagonal.
+    len: usize,
+    diagonal: usize,
+}
+
+impl Row<'_> {
+    /// Writes block `k` over what is there, or adds it.
+    #[inline(always)]
+    fn put<const REPLACE: bool>(&self, c: usize, k: usize, block: &[f64], transposed: bool) {
+        assert!(k < self.len);
         let (row, column) = if transposed { (1, c) } else { (c, 1) };
         let block = &block[..c * c];
-        assert!(base + (c - 1) * stride + c <= self.places.len);
         for i in 0..c {
             for j in 0..c {
-                // SAFETY: the last place was just found in bounds, and this block is the caller's alone (`Places::update`).
+                // SAFETY: the row was found in bounds as it was made, and this block is the caller's alone (`Target::row`).
                 unsafe {
-                    let place = self.places.values.add(base + i * stride + j);
+                    let place = self.places.values.add(self.first + k * self.step + i * self.stride + j);
                     let value = block[i * row + j * column];
                     *place = if REPLACE { value } else { *place + value };
                 }
             }
         }
+    }
+
+    /// Block `k`.
+    #[inline(always)]
+    fn get(&self, c: usize, k: usize, i: usize, j: usize) -> f64 {
+        assert!(k < self.len && i < c && j < c);
+        // SAFETY: as in `put`; the caller wrote it, or it was written before.
+        unsafe { *self.places.values.add(self.first + k * self.step + i * self.stride + j) }
+    }
+
+    /// Makes the block on the diagonal from the sum of the others: together they are zero.
+    #[inline(always)]
+    fn close(&self, c: usize, mut sum: [f64; 9]) {
+        // Symmetric to the last bit.
+        for i in 0..c {
+            for j in i..c {
+                let mean = -0.5 * (sum[i * c + j] + sum[j * c + i]);
+                (sum[i * c + j], sum[j * c + i]) = (mean, mean);
+            }
+        }
+        self.put::<true>(c, self.diagonal, &sum, false);
     }
 }
 
@@ -107,11 +189,12 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn reset(&mut self, chunk: &Chunk, c: usize, symmetric: bool) {
+    pub(super) fn reset(&mut self, chunk: &Chunk, c: usize, parts: Parts) {
+        let [node, pair] = parts.sizes(c);
         self.nodes.clear();
-        self.nodes.resize(chunk.nodes.len() * c * c, 0.0);
+        self.nodes.resize(chunk.nodes.len() * node, 0.0);
         self.pairs.clear();
-        self.pairs.resize(chunk.ends.len() * c * c * if symmetric { 1 } else { 2 }, 0.0);
+        self.pairs.resize(chunk.num_pairs * pair, 0.0);
     }
 
     /// Adds a whole element matrix `[k c, k c]`, row-major.
@@ -147,9 +230,9 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(plan: &Plan, c: usize, symmetric: bool) -> Self {
-        let blocks = if symmetric { 1 } else { 2 };
-        Kept { pairs: vec![0.0; plan.pairs.slots.len() * c * c * blocks], nodes: vec![0.0; plan.nodes.slots.len() * c * c] }
+    pub(super) fn new(plan: &Plan, c: usize, parts: Parts) -> Self {
+        let [node, pair] = parts.sizes(c);
+        Kept { pairs: vec![0.0; plan.pairs.slots.len() * pair], nodes: vec![0.0; plan.nodes.slots.len() * node] }
     }
 
     /// The two lists of slots, for threads to write to.
@@ -158,20 +241,31 @@ impl Kept {
     }
 }
 
-/// Calls a function of the number of unknowns at a node (0 for any other) and of whether the matrix is symmetric.
+/// Calls a function of the number of unknowns at a node (0 for any other) and of the parts: whether the matrix is symmetric, and whether
+/// its rows add up to zero.
 macro_rules! by_shape {
     ($target:expr, $function:ident($($argument:expr),*)) => {
-        match ($target.c, $target.symmetric) {
-            (1, true) => $function::<1, true>($($argument),*),
-            (2, true) => $function::<2, true>($($argument),*),
-            (3, true) => $function::<3, true>($($argument),*),
-            (_, true) => $function::<0, true>($($argument),*),
-            (1, false) => $function::<1, false>($($argument),*),
-            (2, false) => $function::<2, false>($($argument),*),
-            (3, false) => $function::<3, false>($($argument),*),
-            (_, false) => $function::<0, false>($($argument),*),
+        match ($target.c, $target.parts) {
+            (1, Parts::Pairs) => $function::<1, true, true>($($argument),*),
+            (2, Parts::Pairs) => $function::<2, true, true>($($argument),*),
+            (_, Parts::Pairs) => $function::<3, true, true>($($argument),*),
+            (1, Parts::Symmetric) => $function::<1, true, false>($($argument),*),
+            (2, Parts::Symmetric) => $function::<2, true, false>($($argument),*),
+            (3, Parts::Symmetric) => $function::<3, true, false>($($argument),*),
+            (_, Parts::Symmetric) => $function::<0, true, false>($($argument),*),
+            (1, Parts::All) => $function::<1, false, false>($($argument),*),
+            (2, Parts::All) => $function::<2, false, false>($($argument),*),
+            (3, Parts::All) => $function::<3, false, false>($($argument),*),
+            (_, Parts::All) => $function::<0, false, false>($($argument),*),
         }
     };
+}
+
+/// The block of a pair or slot, and whether it is to be transposed.
+#[inline(always)]
+fn block<const SYMMETRIC: bool>(values: &[f64], cc: usize, pair: u32) -> (&[f64], bool) {
+    let (at, flip) = ((pair & !FLIP) as usize, pair & FLIP != 0);
+    if SYMMETRIC { (&values[at * cc..(at + 1) * cc], flip) } else { (&values[(2 * at + usize::from(flip)) * cc..][..cc], false) }
 }
 
 /// Writes a chunk's sums to the matrix, or to their slots.
@@ -179,55 +273,87 @@ pub(super) fn flush(chunk: &Chunk, sums: &Sums, target: Target<'_>, kept: [Place
     by_shape!(target, flush_blocks(chunk, sums, target, kept));
 }
 
-fn flush_blocks<const C: usize, const SYMMETRIC: bool>(chunk: &Chunk, sums: &Sums, target: Target<'_>, kept: [Places<'_>; 2]) {
-    let cc = if C > 0 { C * C } else { target.c * target.c };
+fn flush_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(
+    chunk: &Chunk,
+    sums: &Sums,
+    target: Target<'_>,
+    kept: [Places<'_>; 2],
+) {
+    let c = if C > 0 { C } else { target.c };
+    let cc = c * c;
+    let mut rest = &chunk.rows[..];
+    for (i, &node) in chunk.nodes[..chunk.own_nodes].iter().enumerate() {
+        let row = target.row::<C>(node);
+        let (pairs, others) = rest.split_at(row.len - 1);
+        rest = others;
+        let mut sum = [0.0; 9];
+        for (k, &pair) in pairs.iter().enumerate() {
+            let (block, transposed) = block::<SYMMETRIC>(&sums.pairs, cc, pair);
+            row.put::<SYMMETRIC>(c, k + usize::from(k >= row.diagonal), block, transposed);
+            if CLOSED {
+                // Transposed or not: the sum is made symmetric.
+                sum.iter_mut().zip(block).for_each(|(s, v)| *s += v);
+            }
+        }
+        if CLOSED {
+            row.close(c, sum);
+        } else {
+            row.put::<SYMMETRIC>(c, row.diagonal, &sums.nodes[i * cc..(i + 1) * cc], false);
+        }
+    }
+    for e in &chunk.outer {
+        let (block, transposed) = block::<SYMMETRIC>(&sums.pairs, cc, e.pair);
+        put::<C, SYMMETRIC>(target, e, block, transposed);
+    }
     let size = if SYMMETRIC { cc } else { 2 * cc };
-    let (nodes, shared) = sums.nodes.split_at(chunk.own_nodes * cc);
-    for (&node, block) in chunk.nodes.iter().zip(nodes.chunks_exact(cc)) {
-        target.put::<C, SYMMETRIC>(node, target.plan.diagonal[node as usize] as usize, block, false);
+    kept[0].copy(chunk.pair_slot * size, &sums.pairs[chunk.own_pairs * size..]);
+    if !CLOSED {
+        kept[1].copy(chunk.node_slot * cc, &sums.nodes[chunk.own_nodes * cc..]);
     }
-    kept[1].copy(chunk.node_slot * cc, shared);
-    let (pairs, shared) = sums.pairs.split_at(chunk.own_pairs * size);
-    for ((&[a, b], &[ab, ba]), blocks) in chunk.ends.iter().zip(&chunk.place).zip(pairs.chunks_exact(size)) {
-        target.put::<C, SYMMETRIC>(chunk.nodes[a as usize], ab as usize, &blocks[..cc], false);
-        target.put::<C, SYMMETRIC>(chunk.nodes[b as usize], ba as usize, &blocks[size - cc..], SYMMETRIC);
-    }
-    kept[0].copy(chunk.pair_slot * size, shared);
+}
+
+#[inline(always)]
+fn put<const C: usize, const REPLACE: bool>(target: Target<'_>, entry: &Entry, block: &[f64], transposed: bool) {
+    let c = if C > 0 { C } else { target.c };
+    let row = target.row::<C>(entry.node);
+    row.put::<REPLACE>(c, entry.place as usize - target.plan.node_ptr[entry.node as usize], block, transposed);
 }
 
 /// Adds up the shared blocks, slot after slot.
-pub(super) fn finish(kept: &Kept, target: Target<'_>) {
+pub(super) fn finish(kept: &mut Kept, target: Target<'_>) {
     by_shape!(target, finish_blocks(kept, target));
 }
 
-fn finish_blocks<const C: usize, const SYMMETRIC: bool>(kept: &Kept, target: Target<'_>) {
+fn finish_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(kept: &mut Kept, target: Target<'_>) {
     let plan = target.plan;
-    let cc = if C > 0 { C * C } else { target.c * target.c };
+    let c = if C > 0 { C } else { target.c };
+    let cc = c * c;
     let size = if SYMMETRIC { cc } else { 2 * cc };
-    let pair = |out: &mut Vec<f64>, (i, &([a, b], [ab, ba])): (usize, &([u32; 2], [u32; 2]))| {
-        sum(&kept.pairs, plan.pairs.slots(i), &mut out[..size]);
-        target.put::<C, SYMMETRIC>(a, ab as usize, &out[..cc], false);
-        target.put::<C, SYMMETRIC>(b, ba as usize, &out[size - cc..], SYMMETRIC);
-    };
-    plan.pair_ends.par_iter().enumerate().with_min_len(1024).for_each_init(|| vec![0.0; size], pair);
-    let node = |out: &mut Vec<f64>, (i, &n): (usize, &u32)| {
-        sum(&kept.nodes, plan.nodes.slots(i), &mut out[..cc]);
-        target.put::<C, SYMMETRIC>(n, plan.diagonal[n as usize] as usize, out, false);
-    };
-    plan.node_ends.par_iter().enumerate().with_min_len(1024).for_each_init(|| vec![0.0; cc], node);
-}
-
-/// The sum of some slots of as many values as `out` has.
-#[inline(always)]
-fn sum(values: &[f64], slots: &[u32], out: &mut [f64]) {
-    let size = out.len();
-    out.fill(0.0);
-    for &s in slots {
-        let slot = &values[s as usize * size..(s as usize + 1) * size];
-        for (o, v) in out.iter_mut().zip(slot) {
-            *o += v;
+    let slots = Places::new(&mut kept.pairs);
+    (0..plan.pairs.ptr.len() - 1).into_par_iter().with_min_len(1024).for_each(|i| slots.gather(plan.pairs.slots(i), size));
+    let (pairs, nodes) = (&kept.pairs[..], &kept.nodes[..]);
+    plan.node_ends.par_iter().enumerate().with_min_len(256).for_each(|(i, &node)| {
+        let row = target.row::<C>(node);
+        for e in &plan.rows[plan.row_ptr[i] as usize..plan.row_ptr[i + 1] as usize] {
+            let (block, transposed) = block::<SYMMETRIC>(pairs, cc, e.pair);
+            put::<C, SYMMETRIC>(target, e, block, transposed);
         }
-    }
+        if CLOSED {
+            let mut sum = [0.0; 9];
+            for k in (0..row.len).filter(|&k| k != row.diagonal) {
+                for e in 0..cc {
+                    sum[e] += row.get(c, k, e / c, e % c);
+                }
+            }
+            row.close(c, sum);
+        } else {
+            let node = |s: u32| &nodes[s as usize * cc..(s as usize + 1) * cc];
+            if let [first, others @ ..] = plan.nodes.slots(i) {
+                row.put::<SYMMETRIC>(c, row.diagonal, node(*first), false);
+                others.iter().for_each(|&s| row.put::<false>(c, row.diagonal, node(s), false));
+            }
+        }
+    });
 }
 
 /// Writes a chunk's vector `[nodes, c]` to a global one, or to slots.

@@ -159,3 +159,19 @@ fn the_worst_inverted_cell_is_named() {
     let error = assembler.assemble(&mesh, &Form::Diffusion(CellCoefficient::Uniform(1.0)), &mut assembler.zeros()).unwrap_err();
     assert!(error.cell == 31 && error.det < 0.0, "{error}");
 }
+
+/// More nodes than 16 bits can number, did a chunk not end before: the energy of `x` is still the area.
+#[test]
+fn cells_that_share_no_node_assemble() {
+    let mut mesh = rectangle([1.0; 2], [100, 100], CellKind::Quad9).unwrap();
+    let corners = std::mem::take(&mut mesh.blocks[0].connectivity);
+    mesh.points = corners.iter().flat_map(|&n| [mesh.points[2 * n as usize], mesh.points[2 * n as usize + 1]]).collect();
+    mesh.blocks[0].connectivity = (0..corners.len() as u32).collect();
+    let assembler = Assembler::new(&mesh, 1, 0);
+    let mut k = assembler.zeros();
+    assembler.assemble(&mesh, &Form::Diffusion(CellCoefficient::Uniform(1.0)), &mut k).unwrap();
+    let x: Vec<f64> = mesh.points.chunks(2).map(|p| p[0]).collect();
+    let mut y = vec![0.0; x.len()];
+    k.apply(&x, &mut y);
+    assert!((y.iter().zip(&x).map(|(a, b)| a * b).sum::<f64>() - 1.0).abs() < 1e-11);
+}
