@@ -42,21 +42,34 @@ pub(crate) struct Chunk {
     /// Pairs of its own nodes with their neighbours, row after row in the order of the pattern, with [`FLIP`] where the row is that of
     /// the second node of the pair.
     pub(crate) rows: Vec<u32>,
-    /// Its own pairs in the rows of shared nodes, by place.
-    pub(crate) outer: Vec<Entry>,
+    /// Its own pairs in the rows of its shared nodes.
+    pub(crate) outer: PartialRows,
     /// Slot of the first shared pair and of the first shared node; those of the others follow.
     pub(crate) pair_slot: usize,
     pub(crate) node_slot: usize,
 }
 
-/// A block off the diagonal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    /// Place in the pattern, and the node whose row that is.
-    pub(crate) place: u32,
-    pub(crate) node: u32,
-    /// Pair of a chunk, or slot, with [`FLIP`] where the row is that of the second node of the pair.
-    pub(crate) pair: u32,
+/// Some of the blocks of some rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PartialRows {
+    /// First entries of each row, `[rows + 1]`.
+    ptr: Vec<u32>,
+    /// Place of a block within its row, and the pair of a chunk or slot, with [`FLIP`] where the row is that of the second node of the
+    /// pair.
+    entries: Vec<[u32; 2]>,
+}
+
+impl PartialRows {
+    /// From `[row, place, pair]` in any order.
+    fn new(rows: usize, mut list: Vec<[u32; 3]>) -> Self {
+        list.sort_unstable();
+        let ptr = (0..=rows).map(|r| list.partition_point(|e| (e[0] as usize) < r) as u32).collect();
+        PartialRows { ptr, entries: list.into_iter().map(|[_, place, pair]| [place, pair]).collect() }
+    }
+
+    pub(crate) fn row(&self, i: usize) -> &[[u32; 2]] {
+        &self.entries[self.ptr[i] as usize..self.ptr[i + 1] as usize]
+    }
 }
 
 /// Blocks of the matrix that several chunks add to.
@@ -88,10 +101,8 @@ pub(crate) struct Plan {
     /// Shared nodes, and their slots.
     pub(crate) node_ends: Vec<u32>,
     pub(crate) nodes: Shared,
-    /// Shared pairs, by the first of their slots, in the rows of the shared nodes: first entries of each, `[shared nodes + 1]`, and entries
-    /// by place.
-    pub(crate) row_ptr: Vec<u32>,
-    pub(crate) rows: Vec<Entry>,
+    /// Shared pairs, by the first of their slots, in the rows of the shared nodes.
+    pub(crate) rows: PartialRows,
 }
 
 /// The pairs of a chunk while the plan is made.
@@ -239,23 +250,19 @@ impl Plan {
         }
         // Stable: slots of one pair stay in the order of the chunks.
         all.par_sort_by_key(|(place, _, _)| place[0]);
-        for (i, &(place, ends, slot)) in all.iter().enumerate() {
-            if i == 0 || all[i - 1].0 != place {
+        let mut list = Vec::new();
+        for (i, &(places, ends, slot)) in all.iter().enumerate() {
+            if i == 0 || all[i - 1].0 != places {
                 self.pairs.ptr.push(i as u32);
-                self.rows.push(Entry { place: place[0], node: ends[0], pair: slot });
-                self.rows.push(Entry { place: place[1], node: ends[1], pair: slot | FLIP });
+                for (place, node, pair) in [(places[0], ends[0], slot), (places[1], ends[1], slot | FLIP)] {
+                    let row = self.node_ends.partition_point(|&n| n < node) as u32;
+                    list.push([row, place - self.node_ptr[node as usize] as u32, pair]);
+                }
             }
         }
         self.pairs.ptr.push(all.len() as u32);
         self.pairs.slots = all.into_iter().map(|(_, _, slot)| slot).collect();
-        self.rows.par_sort_unstable();
-        // Rows ascend as the shared nodes do.
-        let mut entries = self.rows.iter().enumerate().peekable();
-        for &node in &self.node_ends {
-            self.row_ptr.push(entries.peek().map_or(self.rows.len(), |(i, _)| *i) as u32);
-            while entries.next_if(|(_, e)| e.node == node).is_some() {}
-        }
-        self.row_ptr.push(self.rows.len() as u32);
+        self.rows = PartialRows::new(self.node_ends.len(), list);
     }
 
     /// Puts the nodes that several chunks have last in each.
@@ -354,18 +361,19 @@ impl Chunk {
             start.push(start[start.len() - 1] + node_ptr[n as usize + 1] - node_ptr[n as usize] - 1);
         }
         self.rows = vec![NONE; start[self.own_nodes]];
+        let mut outer = Vec::new();
         for (k, (ends, places)) in pairs.ends.iter().zip(&pairs.place).take(self.own_pairs).enumerate() {
             for (end, place, flip) in [(ends[0], places[0], 0), (ends[1], places[1], FLIP)] {
                 let (local, node, pair) = (end as usize, self.nodes[end as usize], k as u32 | flip);
+                let at = place as usize - node_ptr[node as usize];
                 if local < self.own_nodes {
-                    let at = place as usize - node_ptr[node as usize] - usize::from(place > diagonal[node as usize]);
-                    self.rows[start[local] + at] = pair;
+                    self.rows[start[local] + at - usize::from(place > diagonal[node as usize])] = pair;
                 } else {
-                    self.outer.push(Entry { place, node, pair });
+                    outer.push([(local - self.own_nodes) as u32, at as u32, pair]);
                 }
             }
         }
-        self.outer.sort_unstable();
+        self.outer = PartialRows::new(self.nodes.len() - self.own_nodes, outer);
     }
 }
 

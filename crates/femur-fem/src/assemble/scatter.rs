@@ -1,6 +1,6 @@
 //! From a chunk's own sums to the matrix or vector.
 
-use super::plan::{Chunk, Entry, FLIP, Plan};
+use super::plan::{Chunk, FLIP, Plan};
 use femur_solve::{BsrMatrix, CsrMatrix};
 use rayon::prelude::*;
 
@@ -287,12 +287,15 @@ fn flush_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(
         let (pairs, others) = rest.split_at(row.len - 1);
         rest = others;
         let mut sum = [0.0; 9];
-        for (k, &pair) in pairs.iter().enumerate() {
-            let (block, transposed) = block::<SYMMETRIC>(&sums.pairs, cc, pair);
-            row.put::<SYMMETRIC>(c, k + usize::from(k >= row.diagonal), block, transposed);
-            if CLOSED {
-                // Transposed or not: the sum is made symmetric.
-                sum.iter_mut().zip(block).for_each(|(s, v)| *s += v);
+        let (before, behind) = pairs.split_at(row.diagonal);
+        for (first, pairs) in [(0, before), (row.diagonal + 1, behind)] {
+            for (k, &pair) in pairs.iter().enumerate() {
+                let (block, transposed) = block::<SYMMETRIC>(&sums.pairs, cc, pair);
+                row.put::<SYMMETRIC>(c, first + k, block, transposed);
+                if CLOSED {
+                    // Transposed or not: the sum is made symmetric.
+                    sum.iter_mut().zip(block).for_each(|(s, v)| *s += v);
+                }
             }
         }
         if CLOSED {
@@ -301,9 +304,8 @@ fn flush_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(
             row.put::<SYMMETRIC>(c, row.diagonal, &sums.nodes[i * cc..(i + 1) * cc], false);
         }
     }
-    for e in &chunk.outer {
-        let (block, transposed) = block::<SYMMETRIC>(&sums.pairs, cc, e.pair);
-        put::<C, SYMMETRIC>(target, e, block, transposed);
+    for (i, &node) in chunk.nodes[chunk.own_nodes..].iter().enumerate() {
+        put_some::<SYMMETRIC>(&target.row::<C>(node), c, chunk.outer.row(i), &sums.pairs);
     }
     let size = if SYMMETRIC { cc } else { 2 * cc };
     kept[0].copy(chunk.pair_slot * size, &sums.pairs[chunk.own_pairs * size..]);
@@ -312,11 +314,13 @@ fn flush_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(
     }
 }
 
+/// Writes some blocks of a row: their places and pairs, or slots.
 #[inline(always)]
-fn put<const C: usize, const REPLACE: bool>(target: Target<'_>, entry: &Entry, block: &[f64], transposed: bool) {
-    let c = if C > 0 { C } else { target.c };
-    let row = target.row::<C>(entry.node);
-    row.put::<REPLACE>(c, entry.place as usize - target.plan.node_ptr[entry.node as usize], block, transposed);
+fn put_some<const SYMMETRIC: bool>(row: &Row<'_>, c: usize, entries: &[[u32; 2]], values: &[f64]) {
+    for &[place, pair] in entries {
+        let (block, transposed) = block::<SYMMETRIC>(values, c * c, pair);
+        row.put::<SYMMETRIC>(c, place as usize, block, transposed);
+    }
 }
 
 /// Adds up the shared blocks, slot after slot.
@@ -334,10 +338,7 @@ fn finish_blocks<const C: usize, const SYMMETRIC: bool, const CLOSED: bool>(kept
     let (pairs, nodes) = (&kept.pairs[..], &kept.nodes[..]);
     plan.node_ends.par_iter().enumerate().with_min_len(256).for_each(|(i, &node)| {
         let row = target.row::<C>(node);
-        for e in &plan.rows[plan.row_ptr[i] as usize..plan.row_ptr[i + 1] as usize] {
-            let (block, transposed) = block::<SYMMETRIC>(pairs, cc, e.pair);
-            put::<C, SYMMETRIC>(target, e, block, transposed);
-        }
+        put_some::<SYMMETRIC>(&row, c, plan.rows.row(i), pairs);
         if CLOSED {
             let mut sum = [0.0; 9];
             for k in (0..row.len).filter(|&k| k != row.diagonal) {
