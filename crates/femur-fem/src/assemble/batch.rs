@@ -87,7 +87,11 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
     sums: &mut Sums,
 ) -> Worst {
     let c = form.components(D);
-    let x = padded::<D>(mesh, chunk);
+    let mut x = std::mem::take(&mut sums.x);
+    x.resize(chunk.nodes.len(), [0.0; LANES]);
+    for (x, &n) in x.iter_mut().zip(&chunk.nodes) {
+        x[..D].copy_from_slice(&mesh.points[n as usize * D..][..D]);
+    }
     // Rows of such a form add up to zero: the diagonal follows from the pairs.
     let nodes = if F::OF_GRADIENTS { 0 } else { N };
     let mut out = vec![Lanes::ZERO; (num_pairs(N) + nodes) * c * c];
@@ -113,6 +117,7 @@ fn cells<A: Arithmetic, F: Kernel, const N: usize, const D: usize>(
             _ => scatter::<3, N>(chunk, start, count, &out, sums),
         }
     }
+    sums.x = x;
     worst
 }
 
@@ -122,15 +127,6 @@ struct Batch<const N: usize, const D: usize> {
     x: [[Lanes; D]; N],
     /// Their global numbers.
     cells: [usize; LANES],
-}
-
-/// Coordinates of a chunk's nodes, each filled up to a register.
-fn padded<const D: usize>(mesh: &Mesh, chunk: &Chunk) -> Vec<[f64; LANES]> {
-    let mut x = vec![[0.0; LANES]; chunk.nodes.len()];
-    for (x, &n) in x.iter_mut().zip(&chunk.nodes) {
-        x[..D].copy_from_slice(&mesh.points[n as usize * D..][..D]);
-    }
-    x
 }
 
 /// Coordinates of the cells' nodes, from those of the chunk's nodes.

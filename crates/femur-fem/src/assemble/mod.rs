@@ -21,7 +21,7 @@ pub use forms::{CellCoefficient, Form};
 use forms::{Diffusion, Elasticity, Kernel, Mass};
 use plan::{Chunk, Plan};
 use rayon::prelude::*;
-use scatter::{Kept, Parts, Places, Sums, Target};
+use scatter::{Lent, Parts, Places, Sums, Target, Workspace};
 
 /// A cell whose Jacobian determinant is not positive.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -40,12 +40,19 @@ pub struct Assembler {
     num_nodes: usize,
     plan: Plan,
     tables: Vec<(CellKind, Tabulation)>,
+    workspace: Workspace,
 }
 
 impl Assembler {
     /// Finds the pattern; `extra_degree` raises the quadrature (mass terms, coefficients that vary in space).
     pub fn new(mesh: &Mesh, components: usize, extra_degree: usize) -> Self {
-        Assembler { components, num_nodes: mesh.num_nodes(), plan: Plan::new(mesh), tables: tables(mesh, extra_degree) }
+        Assembler {
+            components,
+            num_nodes: mesh.num_nodes(),
+            plan: Plan::new(mesh),
+            tables: tables(mesh, extra_degree),
+            workspace: Workspace::default(),
+        }
     }
 
     /// Number of unknowns.
@@ -120,16 +127,16 @@ impl Assembler {
         assert_eq!(c, self.components, "a form of {c} components on an assembler of {}", self.components);
         let parts = if F::OF_GRADIENTS { Parts::Pairs } else { Parts::Symmetric };
         let target = target.of(parts);
-        let mut kept = Kept::new(&self.plan, c, parts);
-        let slots = kept.places();
-        let chunk = |sums: &mut Sums, chunk: &Chunk| -> Worst {
+        let mut kept = self.workspace.kept();
+        let slots = kept.places(&self.plan, c, parts);
+        let chunk = |sums: &mut Lent<'_, Sums>, chunk: &Chunk| -> Worst {
             sums.reset(chunk, c, parts);
             let table = self.table(mesh.blocks[chunk.block].kind);
             let worst = table.and_then(|t| batch::matrices(form, mesh, chunk, t, sums));
             scatter::flush(chunk, sums, target, slots);
             worst.unwrap_or((f64::INFINITY, usize::MAX))
         };
-        let worst = self.plan.chunks.par_iter().map_init(Sums::default, chunk).reduce(|| (f64::INFINITY, usize::MAX), worse);
+        let worst = self.plan.chunks.par_iter().map_init(|| self.workspace.sums(), chunk).reduce(|| (f64::INFINITY, usize::MAX), worse);
         scatter::finish(&mut kept, target);
         self.check(worst)
     }
@@ -142,15 +149,16 @@ impl Assembler {
     /// columns by node, then component.
     pub fn add_matrix(&self, mesh: &Mesh, matrix: &mut CsrMatrix, kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync) {
         let c = self.components;
-        let mut kept = Kept::new(&self.plan, c, Parts::All);
-        let slots = kept.places();
+        let mut kept = self.workspace.kept();
+        let slots = kept.places(&self.plan, c, Parts::All);
         let target = Target::rows(matrix, &self.plan, c);
-        let run = |(sums, geometry, element): &mut (Sums, CellGeometry, Vec<f64>), chunk: &Chunk| {
+        let init = || (self.workspace.sums(), CellGeometry::default(), Vec::new());
+        let run = |(sums, geometry, element): &mut (Lent<'_, Sums>, CellGeometry, Vec<f64>), chunk: &Chunk| {
             sums.reset(chunk, c, Parts::All);
             let block = &mesh.blocks[chunk.block];
-            let Some(table) = self.table(block.kind) else { return };
             element.resize((chunk.width * c).pow(2), 0.0);
             for (i, &cell) in chunk.cells.iter().enumerate() {
+                let Some(table) = self.table(block.kind) else { break };
                 element.fill(0.0);
                 geometry.fill(table, mesh, block.cell(cell as usize));
                 kernel(chunk.first + cell as usize, geometry, table, element);
@@ -158,7 +166,7 @@ impl Assembler {
             }
             scatter::flush(chunk, sums, target, slots);
         };
-        self.plan.chunks.par_iter().for_each_init(Default::default, run);
+        self.plan.chunks.par_iter().for_each_init(init, run);
         scatter::finish(&mut kept, target);
     }
 

@@ -1,8 +1,11 @@
 //! From a chunk's own sums to the matrix or vector.
 
+use super::lanes::LANES;
 use super::plan::{Chunk, FLIP, Plan};
 use femur_solve::{BsrMatrix, CsrMatrix};
 use rayon::prelude::*;
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
 
 /// What several chunks write to at places of their own.
 #[derive(Clone, Copy)]
@@ -182,10 +185,12 @@ impl Row<'_> {
 }
 
 /// Sums of one chunk: a block per node, and per pair one block (symmetric matrices) or two.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) nodes: Vec<f64>,
     pub(super) pairs: Vec<f64>,
+    /// Coordinates of the chunk's nodes, each filled up to a register.
+    pub(super) x: Vec<[f64; LANES]>,
 }
 
 impl Sums {
@@ -224,20 +229,75 @@ impl Sums {
 }
 
 /// Shared blocks, a slot per chunk.
+#[derive(Debug, Default)]
 pub(super) struct Kept {
     pairs: Vec<f64>,
     nodes: Vec<f64>,
 }
 
 impl Kept {
-    pub(super) fn new(plan: &Plan, c: usize, parts: Parts) -> Self {
+    /// The two lists of slots, for threads to write to: every chunk writes its own.
+    pub(super) fn places(&mut self, plan: &Plan, c: usize, parts: Parts) -> [Places<'_>; 2] {
         let [node, pair] = parts.sizes(c);
-        Kept { pairs: vec![0.0; plan.pairs.slots.len() * pair], nodes: vec![0.0; plan.nodes.slots.len() * node] }
+        self.pairs.resize(plan.pairs.slots.len() * pair, 0.0);
+        self.nodes.resize(plan.nodes.slots.len() * node, 0.0);
+        [Places::new(&mut self.pairs), Places::new(&mut self.nodes)]
+    }
+}
+
+/// What one assembly leaves for the next: fresh pages would cost a tenth of its time.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    kept: Mutex<Vec<Kept>>,
+    sums: Mutex<Vec<Sums>>,
+}
+
+impl Clone for Workspace {
+    fn clone(&self) -> Self {
+        Workspace::default()
+    }
+}
+
+impl Workspace {
+    pub(super) fn kept(&self) -> Lent<'_, Kept> {
+        Lent::new(&self.kept)
     }
 
-    /// The two lists of slots, for threads to write to.
-    pub(super) fn places(&mut self) -> [Places<'_>; 2] {
-        [Places::new(&mut self.pairs), Places::new(&mut self.nodes)]
+    pub(super) fn sums(&self) -> Lent<'_, Sums> {
+        Lent::new(&self.sums)
+    }
+}
+
+/// Something out of a pool, to which it returns.
+pub(super) struct Lent<'a, T: Default> {
+    pool: &'a Mutex<Vec<T>>,
+    lent: T,
+}
+
+impl<'a, T: Default> Lent<'a, T> {
+    fn new(pool: &'a Mutex<Vec<T>>) -> Self {
+        Lent { pool, lent: pool.lock().ok().and_then(|mut p| p.pop()).unwrap_or_default() }
+    }
+}
+
+impl<T: Default> Deref for Lent<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.lent
+    }
+}
+
+impl<T: Default> DerefMut for Lent<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.lent
+    }
+}
+
+impl<T: Default> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        if let Ok(mut pool) = self.pool.lock() {
+            pool.push(std::mem::take(&mut self.lent));
+        }
     }
 }
 
