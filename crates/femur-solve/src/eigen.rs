@@ -67,13 +67,13 @@ pub fn lowest_eigenpairs(k: &CsrMatrix, m: &CsrMatrix, groups: &Groups<'_>, opti
 /// Part of the largest eigenvalue that its Lanczos estimate may miss, and the probability that it misses more.
 const MISS: (f64, f64) = (0.1, 1e-9);
 
-/// A bound from above of the largest eigenvalue of a symmetric positive semi-definite map of `n` unknowns, by its product `w = A v`, that is
-/// at most a ninth too large; of two maps with the same largest diagonal entry 1 or less it is at least 1.
+/// A bound from above of the largest eigenvalue of a symmetric positive semi-definite map of `n` unknowns, by its product `w = A v`; at most a
+/// ninth too large. The map must be scaled to a largest diagonal entry of 1.
 ///
-/// The Lanczos process from a start without pattern comes from below, and after `k` products misses more than the part `e` of the eigenvalue
-/// with a probability of at most `1.648 sqrt(n) exp(-sqrt(e) (2 k - 1))`, whatever the spectrum (Kuczynski and Wozniakowski 1992, theorem
-/// 4.2): some 40 products are made, so that this is 1e-9 for `e` = 0.1, and the estimate is divided by `1 - e`. The start is fixed, so that
-/// the bound repeats to the bit on any number of threads. Scale the map so that its diagonal is at most 1 with an entry of 1.
+/// The Lanczos process comes from below. From a random start it misses more than the part `e` of the eigenvalue after `k` products with a
+/// probability of at most `1.648 sqrt(n) exp(-sqrt(e) (2 k - 1))`, whatever the spectrum (Kuczynski and Wozniakowski 1992). So many
+/// products are made, some 40, that this is 1e-9 for `e` = 0.1, and the estimate is divided by `1 - e`. The start has no pattern but is
+/// fixed, so that the bound repeats to the bit on any number of threads.
 pub fn largest_eigenvalue_bound(n: usize, multiply: impl FnMut(&[f64], &mut [f64])) -> f64 {
     let (part, probability) = MISS;
     let steps = 0.5 * (1.0 + (1.648 * (n as f64).sqrt() / probability).ln() / part.sqrt());

@@ -118,6 +118,8 @@ impl Sums {
 #[derive(Debug, Clone, Copy)]
 struct Moving {
     unknown: usize,
+    /// The part of its value that does not change.
+    still: f64,
     /// Its velocity half a step before.
     rate: f64,
     /// Its value after the step.
@@ -192,7 +194,7 @@ impl Explicit {
         let (c, size) = (constraints.components, mass.len());
         let turned = |u: &usize| constraints.frames.contains_key(&(u / c));
         let (drive, places): (Drive, Vec<usize>) = match problem.script()? {
-            Some(script) => {
+            Some(mut script) => {
                 let mut places: Vec<usize> = script.terms.iter().flat_map(|t| t.held.iter().map(|h| h.0)).collect();
                 places.sort_unstable();
                 places.dedup();
@@ -201,6 +203,10 @@ impl Explicit {
                     let hint = "take generalised-alpha or newmark, or tags that do not meet";
                     return Err(problem.case().root().error("boundary", what, hint).into());
                 }
+                // From here on the terms hold places among the moving unknowns.
+                for (u, _) in script.terms.iter_mut().flat_map(|t| &mut t.held) {
+                    *u = places.partition_point(|p| p < u);
+                }
                 (Drive::Script(script), places)
             }
             None => (Drive::Whole(Vec::new()), constraints.fixed.keys().copied().filter(|u| !turned(u)).collect()),
@@ -208,7 +214,8 @@ impl Explicit {
         let mut inverse: Vec<f64> = mass.iter().map(|m| 1.0 / m).collect();
         constraints.fixed.keys().filter(|u| !turned(u)).for_each(|&u| inverse[u] = 0.0);
         let projections = projections(&operator);
-        let moving = places.into_iter().map(|unknown| Moving { unknown, rate: 0.0, next: 0.0 }).collect();
+        let still = |u: &usize| if let Drive::Script(script) = &drive { script.held.get(u).copied().unwrap_or(0.0) } else { 0.0 };
+        let moving = places.into_iter().map(|unknown| Moving { unknown, still: still(&unknown), rate: 0.0, next: 0.0 }).collect();
         let sums = vec![Sums::default(); size.div_ceil(PART)];
         let (work, lost, supply) = (0.0, 0.0, 0.0);
         let [force, spring, before] = [vec![0.0; size], vec![0.0; size], Vec::new()];
@@ -321,16 +328,10 @@ impl Explicit {
     fn load(&mut self, problem: &dyn Forcing, t: f64, ahead: f64) -> Result<(), PhysicsError> {
         match &mut self.drive {
             Drive::Script(script) => {
-                for m in &mut self.moving {
-                    m.next = script.held.get(&m.unknown).copied().unwrap_or(0.0);
-                }
+                self.moving.iter_mut().for_each(|m| m.next = m.still);
                 for term in script.terms.iter().filter(|t| !t.held.is_empty()) {
                     let factor = term.time.eval(&[], ahead);
-                    for &(u, v) in &term.held {
-                        if let Ok(k) = self.moving.binary_search_by_key(&u, |m| m.unknown) {
-                            self.moving[k].next += factor * v;
-                        }
-                    }
+                    term.held.iter().for_each(|&(place, v)| self.moving[place].next += factor * v);
                 }
                 if self.loaded && !script.pushes() {
                     return Ok(());
