@@ -168,7 +168,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn error(&self, case: &Case, what: &str, hint: &str) -> PhysicsError {
-        let hint = if hint.is_empty() { self.instead.to_string() } else { format!("{hint}; {}", self.instead) };
+        let hint = if hint.is_empty() { self.instead.to_string() } else { format!("{hint}; or {}", self.instead) };
         self.error_with(case, what, &hint)
     }
 
