@@ -3,6 +3,7 @@
 mod amg;
 mod assembly;
 mod direct;
+mod explicit;
 mod learning;
 mod many_cases;
 mod matrix_free;
@@ -28,6 +29,7 @@ pub static WORKS: &[Work] = &[
     Work { name: "direct", run: direct::run },
     Work { name: "amg", run: amg::run },
     Work { name: "matrix-free", run: matrix_free::run },
+    Work { name: "explicit", run: explicit::run },
     Work { name: "whole-program", run: whole_program::run },
     Work { name: "many-cases", run: many_cases::run },
     Work { name: "navier-stokes", run: navier_stokes::run },

@@ -67,7 +67,7 @@ impl Model {
     fn check_solver(&self, case: &Case, choice: SolverChoice) -> Result<(), PhysicsError> {
         match choice {
             SolverChoice::PMultigrid => nested::check_quadratic(case, &self.body.mesh),
-            SolverChoice::MatrixFree => self.body.check_cells(case),
+            SolverChoice::MatrixFree => self.body.check_cells(case, &nested::MATRIX_FREE),
             _ => Ok(()),
         }
     }
@@ -84,10 +84,11 @@ impl Model {
         // Kept for the reactions, where it was made.
         let kept = OnceCell::new();
         let cells = || {
-            let cells = Arc::new(body.cells(case)?);
+            let cells = Arc::new(body.cells(case, &nested::MATRIX_FREE)?);
             nested(Fine::Cells(kept.get_or_init(|| cells).clone()))
         };
-        let preferred = choice == SolverChoice::Auto && nested::preferred(mesh, constraints) && body.check_cells(case).is_ok();
+        let preferred =
+            choice == SolverChoice::Auto && nested::preferred(mesh, constraints) && body.check_cells(case, &nested::MATRIX_FREE).is_ok();
         let (system, assembler) = match choice {
             SolverChoice::MatrixFree => (cells()?, None),
             _ if preferred && large(mesh, mesh.dim) => (cells()?, None),

@@ -2,16 +2,17 @@
 //!
 //! Weak form, integrators and sources in `docs/src/topics/elastodynamics.md`.
 
-use crate::dynamics::{Dynamics, Energies, Held, Integrator, Motion, initial, rates};
+use crate::dynamics::{Dynamics, EXPLICIT, Forcing, Held, InTime, Method, Parts, Problem, Script, initial, rates};
 use crate::elasticity::body::Body;
 use crate::elasticity::boundary::Conditions;
 use crate::elasticity::facet_tags;
 use crate::elasticity::thermal::Thermal;
-use crate::linear::{SolverChoice, solver_choice};
 use crate::{Physics, PhysicsError};
+use femur_fem::{Constrained, Constraints};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::Case;
-use femur_sim::{Coordinates, LearningTask, Prescribed, Setup, SimError, Simulator, SolverLog, State, Target, Update, derived};
+use femur_sim::{Coordinates, LearningTask, Prescribed, Setup, Simulator, State, Target, Update, derived};
+use femur_solve::CsrMatrix;
 use std::sync::Arc;
 
 /// `physics = "elastodynamics"`.
@@ -24,7 +25,6 @@ struct Model {
     conditions: Conditions,
     thermal: Option<Thermal>,
     dynamics: Dynamics,
-    dt: f64,
     /// Displacement and velocity at the start, `[num_nodes * dim]`.
     initial: [Vec<f64>; 2],
     setup: Setup,
@@ -35,7 +35,9 @@ impl Model {
         let body = Body::read(case, mesh)?;
         (0..body.materials.len()).try_for_each(|m| body.density(m, "elastodynamics").map(|_| ()))?;
         let (dynamics, time) = Dynamics::read(case, true)?;
-        let dt = time.dt() / dynamics.substeps as f64;
+        if dynamics.method == Method::CentralDifference {
+            body.check_cells(case, &EXPLICIT)?;
+        }
         let conditions = body.conditions(case, time.start)?;
         let thermal = Thermal::read(case, &body)?;
         let times = time.times();
@@ -54,20 +56,25 @@ impl Model {
             ..body.output.setup("elastodynamics", case, &body.material_id)
         };
         let initial = [Vec::new(), Vec::new()];
-        let mut model = Model { case: case.clone(), body, conditions, thermal, dynamics, dt, initial, setup };
-        model.initial = model.start()?;
+        let mut model = Model { case: case.clone(), body, conditions, thermal, dynamics, initial, setup };
+        model.initial = model.read_start()?;
         model.setup.initial = Some(model.state(time.start, &model.initial[0], &model.initial[1]));
         Ok(model)
     }
 
     /// `[initial] displacement, velocity`, zero where not given, with the prescribed values put in.
-    fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
+    fn read_start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
         let time = self.setup.times[0];
         let (held, (rate, _)) = (self.loads(time)?.1, self.rates(time)?);
         initial(&self.case, &self.body.mesh, &self.conditions.constraints, time, [&held, &rate])
     }
+}
 
-    /// Forces `[num_nodes * dim]` and prescribed displacements at a time.
+impl Forcing for Model {
+    fn case(&self) -> &Case {
+        &self.case
+    }
+
     fn loads(&self, t: f64) -> Result<(Vec<f64>, Held), PhysicsError> {
         let mut force = vec![0.0; self.body.mesh.num_nodes() * self.body.mesh.dim];
         let mut held = Held::new();
@@ -89,17 +96,60 @@ impl Model {
         Ok((force, held))
     }
 
-    /// Whether loads or prescribed displacements change in time.
+    fn script(&self) -> Result<Option<Script>, PhysicsError> {
+        if self.thermal.as_ref().is_some_and(Thermal::varies) {
+            return Ok(None);
+        }
+        let start = self.setup.times[0];
+        let conditions = self.body.conditions_apart(&self.case, start)?;
+        if conditions.mixed {
+            return Ok(None);
+        }
+        let thermal = self.thermal.as_ref().map(|t| self.body.thermal_load(&|x| t.rise(x, start)));
+        let force = thermal.unwrap_or_else(|| vec![0.0; self.body.mesh.num_nodes() * self.body.mesh.dim]);
+        let mut script = Script { force, ..Script::default() };
+        for c in &conditions.channels {
+            let vector: Vec<f64> = c.vector.iter().map(|v| c.load.value * v).collect();
+            script.add(c.time.as_ref(), &vector, c.prescribed.iter().map(|(u, v)| (*u, c.load.value * v)));
+        }
+        Ok(Some(script))
+    }
+}
+
+impl Problem for Model {
+    fn mesh(&self) -> &Arc<Mesh> {
+        &self.body.mesh
+    }
+
+    fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn dynamics(&self) -> &Dynamics {
+        &self.dynamics
+    }
+
+    fn energy_unit(&self) -> String {
+        self.body.units.energy.into()
+    }
+
+    fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
+        Ok(self.initial.clone())
+    }
+
     fn varies(&self) -> bool {
         self.conditions.varies || self.thermal.as_ref().is_some_and(Thermal::varies)
     }
 
-    /// Prescribed velocities and accelerations.
     fn rates(&self, t: f64) -> Result<(Held, Held), PhysicsError> {
-        if self.conditions.varies { rates(|t| self.loads(t).map(|l| l.1), t, 0.1 * self.dt) } else { Ok(Default::default()) }
+        if self.conditions.varies { rates(|t| self.loads(t).map(|l| l.1), t, self.dynamics.difference()) } else { Ok(Default::default()) }
     }
 
-    fn integrator(&self, choice: SolverChoice) -> Result<Integrator, PhysicsError> {
+    fn constraints(&self) -> Constraints {
+        self.conditions.constraints.clone()
+    }
+
+    fn matrices(&self) -> Result<[CsrMatrix; 3], PhysicsError> {
         let assembler = self.body.assembler();
         let mut stiffness = self.body.stiffness(&assembler)?;
         self.conditions.add_supports(&self.body.mesh, &assembler, &mut stiffness, self.body.thickness);
@@ -107,8 +157,20 @@ impl Model {
         let mut damping = mass.clone();
         let (a, b) = self.dynamics.rayleigh;
         damping.values.iter_mut().zip(&stiffness.values).for_each(|(c, k)| *c = a * *c + b * k);
-        let constraints = self.conditions.constraints.clone();
-        Ok(Integrator::new(&self.body.mesh, [mass, damping, stiffness], constraints, self.dynamics.scheme, self.dt, choice)?)
+        Ok([mass, damping, stiffness])
+    }
+
+    fn parts(&self) -> Result<Parts, PhysicsError> {
+        let body = &self.body;
+        let cells = Arc::new(body.cells(&self.case, &EXPLICIT)?);
+        let boundary = self.conditions.supports(&body.mesh, body.thickness);
+        let operator = Constrained::new(cells, &self.conditions.constraints, &boundary);
+        let operator = operator.ok_or_else(|| EXPLICIT.error(&self.case, "does not take ties", ""))?;
+        let nodes = body.lumped_mass("elastodynamics")?;
+        let mass: Vec<f64> = nodes.iter().flat_map(|m| std::iter::repeat_n(*m, body.mesh.dim)).collect();
+        let (a, lag) = self.dynamics.rayleigh;
+        let drag = if a > 0.0 { mass.iter().map(|m| a * m).collect() } else { Vec::new() };
+        Ok(Parts { operator, mass, drag, lag })
     }
 
     fn state(&self, time: f64, displacement: &[f64], velocity: &[f64]) -> State {
@@ -148,91 +210,25 @@ fn over_time(
     Ok((inputs, vec![prescribed]))
 }
 
-struct DynamicSimulator {
-    model: Model,
-    integrator: Integrator,
-    motion: Motion,
-    force: Vec<f64>,
-    energies: Energies,
-    log: SolverLog,
-}
-
-impl DynamicSimulator {
-    fn new(model: Model, choice: SolverChoice) -> Result<Self, PhysicsError> {
-        let integrator = model.integrator(choice)?;
-        let start = model.setup.times[0];
-        let force = model.loads(start)?.0;
-        let [u, v] = model.initial.clone();
-        let motion = integrator.start(u, v, &force, &model.rates(start)?.1)?;
-        let energies = integrator.energies(&motion, &force, None);
-        let mut log = SolverLog {
-            newton_iters: vec![0],
-            residual: vec![0.0],
-            series: Energies::series(model.body.units.energy),
-            ..SolverLog::default()
-        };
-        energies.record(start, &mut log.series);
-        log.notes.insert("solver".into(), integrator.solver().into());
-        log.notes.insert("time".into(), format!("{:?}", model.dynamics.scheme));
-        let kinds: Vec<&str> = model.body.mesh.blocks.iter().map(|b| b.kind.name()).collect();
-        log.notes.insert("element".into(), kinds.join(", "));
-        Ok(DynamicSimulator { model, integrator, motion, force, energies, log })
-    }
-
-    /// One step of the solver to time `t`; returns its residual.
-    fn advance(&mut self, t: f64) -> Result<f64, PhysicsError> {
-        let (force, held) = if self.model.varies() { self.model.loads(t)? } else { (self.force.clone(), self.model.loads(t)?.1) };
-        let (next, residual) = self.integrator.step(&self.motion, &self.force, &force, &held)?;
-        self.energies = self.integrator.energies(&next, &force, Some((&self.motion, &self.force, self.energies)));
-        self.energies.record(t, &mut self.log.series);
-        (self.motion, self.force) = (next, force);
-        Ok(residual)
-    }
-}
-
-impl Simulator for DynamicSimulator {
-    fn setup(&self) -> &Setup {
-        &self.model.setup
-    }
-
-    fn step(&mut self, step: usize, _state: Option<&State>) -> Result<State, SimError> {
-        let (t0, t1) = (self.model.setup.times[step - 1], self.model.setup.times[step]);
-        let substeps = self.model.dynamics.substeps;
-        let mut worst: f64 = 0.0;
-        for k in 1..=substeps {
-            let t = if k == substeps { t1 } else { t0 + k as f64 * self.model.dt };
-            let residual = self.advance(t).map_err(|e| SimError::Solver { time: t, reason: e.to_string() })?;
-            worst = worst.max(residual);
-        }
-        self.log.newton_iters.push(1);
-        self.log.residual.push(worst);
-        self.log.condition = self.integrator.condition();
-        Ok(self.model.state(t1, &self.motion.u, &self.motion.v))
-    }
-
-    fn log(&self) -> SolverLog {
-        self.log.clone()
-    }
-}
-
 impl Physics for Elastodynamics {
     fn name(&self) -> &'static str {
         "elastodynamics"
     }
 
     fn summary(&self) -> &'static str {
-        "linear elasticity in time: Newmark or generalised-alpha, Rayleigh damping, energies"
+        "linear elasticity in time: Newmark, generalised-alpha or explicit central differences, Rayleigh damping, energies"
     }
 
     fn setup(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Setup, PhysicsError> {
-        solver_choice(case)?.assembled(case, "elastodynamics")?;
-        Ok(Model::new(case, mesh)?.setup)
+        let model = Model::new(case, mesh)?;
+        model.dynamics.solver(case, "elastodynamics")?;
+        Ok(model.setup)
     }
 
     fn simulator(&self, case: &Case, mesh: &Arc<Mesh>) -> Result<Box<dyn Simulator + Send>, PhysicsError> {
-        let choice = solver_choice(case)?;
-        choice.assembled(case, "elastodynamics")?;
-        Ok(Box::new(DynamicSimulator::new(Model::new(case, mesh)?, choice)?))
+        let model = Model::new(case, mesh)?;
+        let choice = model.dynamics.solver(case, "elastodynamics")?;
+        Ok(Box::new(InTime::new(model, choice)?))
     }
 
     fn learning_task(&self, case: &Case, setup: &Setup) -> Result<LearningTask, PhysicsError> {

@@ -407,7 +407,7 @@ impl Model {
         match (choice, what) {
             (_, Some(what)) => choice.assembled(case, what),
             (SolverChoice::PMultigrid, None) => nested::check_quadratic(case, &self.mesh),
-            (SolverChoice::MatrixFree, None) => nested::check_cells(case, &self.mesh),
+            (SolverChoice::MatrixFree, None) => nested::check_cells(case, &self.mesh, &nested::MATRIX_FREE),
             _ => Ok(()),
         }
     }
@@ -422,7 +422,7 @@ impl Model {
         let cells = || {
             let conductivity = self.conductivities();
             let form = Form::Diffusion(CellCoefficient::ByMaterial(&conductivity, &self.material_id));
-            nested(Fine::Cells(Arc::new(MatrixFree::new(&self.mesh, &form).map_err(|e| nested::refused(case, e))?)))
+            nested(Fine::Cells(Arc::new(MatrixFree::new(&self.mesh, &form).map_err(|e| nested::refused(case, e, &nested::MATRIX_FREE))?)))
         };
         let preferred = choice == SolverChoice::Auto && nested::preferred(&self.mesh, &constraints);
         match choice {

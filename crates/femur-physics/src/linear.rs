@@ -6,7 +6,7 @@ use crate::nested::{Fine, Nested, Parts};
 use femur_fem::NodeGroups;
 use femur_fem::constraints::{Constraints, Reduced};
 use femur_mesh::Mesh;
-use femur_sim::case::Case;
+use femur_sim::case::{Case, Expr};
 use femur_sim::{Load, SolverLog};
 use femur_solve::amg::{Amg, AmgOptions, GroupedAmg, rigid_body_modes};
 use femur_solve::precond::IncompleteCholesky;
@@ -22,11 +22,13 @@ pub(crate) struct Channel {
     pub(crate) load: Load,
     pub(crate) vector: Vec<f64>,
     pub(crate) prescribed: BTreeMap<usize, f64>,
+    /// The function of time that multiplies both, where they were read apart from it.
+    pub(crate) time: Option<Expr>,
 }
 
 impl Channel {
     pub(crate) fn new(name: String, unit: &str, value: f64, size: usize) -> Self {
-        Channel { load: Load { name, unit: unit.into(), value }, vector: vec![0.0; size], prescribed: BTreeMap::new() }
+        Channel { load: Load { name, unit: unit.into(), value }, vector: vec![0.0; size], prescribed: BTreeMap::new(), time: None }
     }
 
     /// The response at the start of a transient problem: 0 but where it is prescribed, or tied to what is.

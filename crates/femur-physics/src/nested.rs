@@ -151,37 +151,57 @@ pub(crate) fn check_quadratic(case: &Case, mesh: &Mesh) -> Result<(), PhysicsErr
         let what = format!("p-multigrid needs quadratic cells, not {}", block.kind.name());
         return Err(case.table("solver").error("kind", what, "take amg, or quadratic cells such as triangle6, quad9, tet10, hex27").into());
     }
-    check_ties(case, "p-multigrid")
+    check_ties(case, &Asked { name: "p-multigrid", ..MATRIX_FREE })
 }
+
+/// The key of a case that asked for products without a matrix, its value, and what to take where there are none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) table: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) name: &'static str,
+    /// For cells and materials.
+    pub(crate) instead: &'static str,
+    /// For ties.
+    pub(crate) tied: &'static str,
+}
+
+impl Asked {
+    pub(crate) fn error(&self, case: &Case, what: &str, hint: &str) -> PhysicsError {
+        let hint = if hint.is_empty() { self.instead.to_string() } else { format!("{hint}; or {}", self.instead) };
+        self.error_with(case, what, &hint)
+    }
+
+    fn error_with(&self, case: &Case, what: &str, hint: &str) -> PhysicsError {
+        case.table(self.table).error(self.key, format!("{} {what}", self.name), hint).into()
+    }
+}
+
+/// `[solver] kind = "matrix-free"`.
+pub(crate) const MATRIX_FREE: Asked =
+    Asked { table: "solver", key: "kind", name: "matrix-free", instead: "take amg here", tied: "take auto, direct, cg or amg" };
 
 /// Refuses what cannot be applied without a matrix, whatever the physics.
-pub(crate) fn check_cells(case: &Case, mesh: &Mesh) -> Result<(), PhysicsError> {
+pub(crate) fn check_cells(case: &Case, mesh: &Mesh, asked: &Asked) -> Result<(), PhysicsError> {
     if let Some(kind) = missing_kind(mesh) {
         let names: Vec<&str> = KINDS.iter().map(|k| k.name()).collect();
-        let hint = format!("it is there for {}; take amg here", names.join(", "));
-        return Err(case
-            .table("solver")
-            .error("kind", format!("matrix-free has no kernel for cells of kind {}", kind.name()), hint)
-            .into());
+        let what = format!("has no kernel for cells of kind {}", kind.name());
+        return Err(asked.error(case, &what, &format!("it is there for {}", names.join(", "))));
     }
-    check_ties(case, "matrix-free")
+    check_ties(case, asked)
 }
 
-fn check_ties(case: &Case, kind: &str) -> Result<(), PhysicsError> {
+fn check_ties(case: &Case, asked: &Asked) -> Result<(), PhysicsError> {
     match ["periodic", "equation"].into_iter().find(|k| case.root().has(k)) {
-        Some(key) => {
-            Err(case.table("solver").error("kind", format!("{kind} does not take [[{key}]]"), "take auto, direct, cg or amg").into())
-        }
+        Some(key) => Err(asked.error_with(case, &format!("does not take [[{key}]]"), asked.tied)),
         None => Ok(()),
     }
 }
 
 /// What the assembly of cells without a matrix complains of, as of a case.
-pub(crate) fn refused(case: &Case, error: NotMatrixFree) -> PhysicsError {
+pub(crate) fn refused(case: &Case, error: NotMatrixFree, asked: &Asked) -> PhysicsError {
     match error {
         NotMatrixFree::Inverted(e) => e.into(),
-        NotMatrixFree::Kind(_) | NotMatrixFree::Form => {
-            case.table("solver").error("kind", error.to_string(), "take auto, direct, cg or amg").into()
-        }
+        NotMatrixFree::Kind(_) | NotMatrixFree::Form => asked.error(case, &format!("has no kernel: {error}"), ""),
     }
 }

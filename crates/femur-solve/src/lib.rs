@@ -25,7 +25,7 @@ pub use bsr::BsrMatrix;
 pub use commutator::{LeastSquaresCommutator, SaddleParts};
 pub use csr::CsrMatrix;
 pub use direct::{DirectSolver, Symmetry};
-pub use eigen::{EigenOptions, EigenPairs, lowest_eigenpairs};
+pub use eigen::{EigenOptions, EigenPairs, largest_eigenvalue_bound, lowest_eigenpairs};
 pub use krylov::{KrylovOptions, bicgstab, cg, fgmres, gmres, minres};
 pub use multifrontal::{Groups, MultifrontalCholesky, MultifrontalLu};
 pub use newton::{Inadmissible, NewtonError, NewtonOptions, NonlinearProblem, newton};

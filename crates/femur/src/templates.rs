@@ -58,6 +58,11 @@ pub const TEMPLATES: &[Template] = &[
         summary: "a cantilever that swings under a sudden load (2D, transient)",
         text: include_str!("../templates/cantilever-dynamics.toml"),
     },
+    Template {
+        name: "bar-impact",
+        summary: "waves in a struck bar, explicit in time without a matrix (3D, transient)",
+        text: include_str!("../templates/bar-impact.toml"),
+    },
 ];
 
 /// The template of that name.

@@ -42,6 +42,15 @@ pub enum CellCoefficient<'a> {
 }
 
 impl CellCoefficient<'_> {
+    /// The value in a cell.
+    pub(crate) fn of(&self, cell: usize) -> f64 {
+        match self {
+            CellCoefficient::Uniform(v) => *v,
+            CellCoefficient::ByMaterial(values, material) => values[material[cell] as usize],
+            CellCoefficient::ByCell(values) => values[cell],
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, cells: &[usize; LANES]) -> Lanes {
         let mut out = Lanes::ZERO;

@@ -209,6 +209,11 @@ impl VectorAssembler {
         VectorAssembler { components, plan: Plan::for_vectors(mesh), tables: tables(mesh, extra_degree) }
     }
 
+    /// With a rule of one's own for each kind.
+    pub(crate) fn with_rules(mesh: &Mesh, components: usize, rule: impl Fn(CellKind) -> Quadrature) -> Self {
+        VectorAssembler { components, plan: Plan::for_vectors(mesh, components), tables: tables_by(mesh, rule) }
+    }
+
     /// As [`Assembler::add_vector`], to the same bits.
     pub fn add_vector(&self, mesh: &Mesh, vector: &mut [f64], kernel: impl Fn(usize, &CellGeometry, &Tabulation, &mut [f64]) + Sync) {
         add_vector(&self.plan, self.components, &self.tables, mesh, vector, kernel);
@@ -217,9 +222,13 @@ impl VectorAssembler {
 
 /// The kinds of a mesh, tabulated at the points of a stiffness or of some degrees more.
 fn tables(mesh: &Mesh, extra_degree: usize) -> Vec<(CellKind, Tabulation)> {
+    tables_by(mesh, |k| Quadrature::new(k, stiffness_degree(k) + extra_degree))
+}
+
+fn tables_by(mesh: &Mesh, rule: impl Fn(CellKind) -> Quadrature) -> Vec<(CellKind, Tabulation)> {
     let mut kinds: Vec<CellKind> = mesh.blocks.iter().map(|b| b.kind).collect();
     kinds.dedup();
-    kinds.into_iter().map(|k| (k, Tabulation::new(k, Quadrature::new(k, stiffness_degree(k) + extra_degree)))).collect()
+    kinds.into_iter().map(|k| (k, Tabulation::new(k, rule(k)))).collect()
 }
 
 fn add_vector(

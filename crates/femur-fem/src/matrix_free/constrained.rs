@@ -46,6 +46,19 @@ impl Constrained {
         Some(Constrained { cells, constraints: constraints.clone(), rows, boundary, pool: Mutex::default() })
     }
 
+    /// The constraints.
+    pub fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+
+    /// `y = (K + B) x` along the axes of the coordinates, nothing taken out.
+    pub fn multiply_whole(&self, x: &[f64], y: &mut [f64]) {
+        self.cells.apply(x, y);
+        for (i, &r) in self.rows.iter().enumerate() {
+            y[r as usize] += self.boundary.row_times(i, x);
+        }
+    }
+
     /// Bytes that the operator holds.
     pub fn memory(&self) -> usize {
         self.cells.memory() + 12 * self.boundary.nnz() + 8 * self.boundary.row_ptr.len()
@@ -87,10 +100,7 @@ impl Constrained {
     /// `y = Q (K + B) Q^T x`; `x` is turned.
     fn product(&self, x: &mut [f64], y: &mut [f64]) {
         self.constraints.rotate_back(x);
-        self.cells.apply(x, y);
-        for (i, &r) in self.rows.iter().enumerate() {
-            y[r as usize] += self.boundary.row_times(i, x);
-        }
+        self.multiply_whole(x, y);
         self.constraints.rotate(y);
     }
 }

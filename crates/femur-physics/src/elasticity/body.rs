@@ -5,9 +5,9 @@ use super::kernel::{self, Cell, Rise};
 use super::law::{Kinematics, Material};
 use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
-use crate::nested;
+use crate::nested::{self, Asked};
 use crate::state_mesh::StateMesh;
-use femur_fem::{Assembler, CellCoefficient, Form, MatrixFree, VectorAssembler, recovery};
+use femur_fem::{Assembler, CellCoefficient, Form, MatrixFree, VectorAssembler, lumped_mass, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::Input;
 use femur_sim::case::{Case, Table, Units};
@@ -54,6 +54,12 @@ impl Body {
     pub(crate) fn conditions(&self, case: &Case, time: f64) -> Result<Conditions, PhysicsError> {
         let densities: Vec<Option<f64>> = self.materials.iter().map(|m| m.density).collect();
         Conditions::read(case, &self.mesh, &self.material_id, &densities, &self.tables, (time, 1.0))
+    }
+
+    /// The same, what changes in time apart from its function of time where it can be ([`Conditions::read_as`]).
+    pub(crate) fn conditions_apart(&self, case: &Case, time: f64) -> Result<Conditions, PhysicsError> {
+        let densities: Vec<Option<f64>> = self.materials.iter().map(|m| m.density).collect();
+        Conditions::read_as(case, &self.mesh, &self.material_id, &densities, &self.tables, (time, 1.0), true)
     }
 
     /// Components of a stress.
@@ -115,24 +121,24 @@ impl Body {
     }
 
     /// Refuses a body that cannot be applied without a matrix.
-    pub(crate) fn check_cells(&self, case: &Case) -> Result<(), PhysicsError> {
-        nested::check_cells(case, &self.mesh)?;
+    pub(crate) fn check_cells(&self, case: &Case, asked: &Asked) -> Result<(), PhysicsError> {
+        nested::check_cells(case, &self.mesh, asked)?;
         let (what, hint) = if self.lame_constants().is_none() {
-            ("matrix-free has no kernel for orthotropic materials and bodies of revolution", "take amg here")
+            ("has no kernel for orthotropic materials and bodies of revolution", "")
         } else if self.incompatible && self.mesh.blocks.iter().any(|b| kernel::has_modes(b.kind)) {
-            let hint = "write incompatible_modes = false under [discretisation], take quadratic cells, or amg";
-            ("matrix-free has no kernel for incompatible modes", hint)
+            let hint = "write incompatible_modes = false under [discretisation], or take quadratic cells";
+            ("has no kernel for incompatible modes", hint)
         } else {
             return Ok(());
         };
-        Err(case.table("solver").error("kind", what, hint).into())
+        Err(asked.error(case, what, hint))
     }
 
     /// The stiffness of the body without its supports, cell by cell; see [`Body::check_cells`].
-    pub(crate) fn cells(&self, case: &Case) -> Result<MatrixFree, PhysicsError> {
-        self.check_cells(case)?;
+    pub(crate) fn cells(&self, case: &Case, asked: &Asked) -> Result<MatrixFree, PhysicsError> {
+        self.check_cells(case, asked)?;
         let (lambda, mu) = self.lame_constants().unwrap_or_default();
-        MatrixFree::new(&self.mesh, &self.form(&lambda, &mu)).map_err(|e| nested::refused(case, e))
+        MatrixFree::new(&self.mesh, &self.form(&lambda, &mu)).map_err(|e| nested::refused(case, e, asked))
     }
 
     /// Consistent mass matrix, of the pattern of the stiffness; `what` needs the densities.
@@ -161,6 +167,13 @@ impl Body {
             }
         });
         Ok(matrix)
+    }
+
+    /// Lumped mass `[num_nodes]`; `what` needs the densities. Not of a body of revolution.
+    pub(crate) fn lumped_mass(&self, what: &str) -> Result<Vec<f64>, PhysicsError> {
+        let densities: Vec<f64> =
+            (0..self.materials.len()).map(|m| Ok(self.thickness * self.density(m, what)?)).collect::<Result<_, PhysicsError>>()?;
+        Ok(lumped_mass(&self.mesh, CellCoefficient::ByMaterial(&densities, &self.material_id))?)
     }
 
     /// Forces `[num_nodes * dim]` of a temperature rise.

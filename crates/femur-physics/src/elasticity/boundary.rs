@@ -23,6 +23,8 @@ pub(crate) struct Conditions {
     pub(crate) at_nodes: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
     /// Whether a load or a displacement mentions t.
     pub(crate) varies: bool,
+    /// Whether something that was to be read apart from time is no product of a place and a function of time.
+    pub(crate) mixed: bool,
     /// Whether it is a body of revolution, which can only move along its axis.
     pub(crate) ring: bool,
     supports: Vec<(Vec<FacetPoint>, Expr)>,
@@ -39,6 +41,7 @@ struct Reader<'a> {
     thickness: f64,
     /// Time, and the part that acts of what does not mention it.
     time: (f64, f64),
+    apart: bool,
     out: Conditions,
 }
 
@@ -51,7 +54,21 @@ impl Conditions {
         material_id: &[i32],
         densities: &[Option<f64>],
         tables: &[Table],
+        at: (f64, f64),
+    ) -> Result<Self, PhysicsError> {
+        Self::read_as(case, mesh, material_id, densities, tables, at, false)
+    }
+
+    /// The same; `apart` parts what changes in time into a place and a function of time ([`Channel::time`]), where it is such a product. What
+    /// the nodes get for a set-up is then of no use.
+    pub(crate) fn read_as(
+        case: &Case,
+        mesh: &Mesh,
+        material_id: &[i32],
+        densities: &[Option<f64>],
+        tables: &[Table],
         (time, ramp): (f64, f64),
+        apart: bool,
     ) -> Result<Self, PhysicsError> {
         let thickness = if mesh.dim == 2 { case.root().positive_or("thickness", 1.0)? } else { 1.0 };
         let out = Conditions {
@@ -60,11 +77,12 @@ impl Conditions {
             node_type: vec![NodeType::Normal; mesh.num_nodes()],
             at_nodes: BTreeMap::new(),
             varies: false,
+            mixed: false,
             ring: mesh.dim == 2 && case.root().opt_string("plane")?.is_some_and(|p| p == "axisymmetric"),
             supports: Vec::new(),
             supported: BTreeSet::new(),
         };
-        let mut reader = Reader { case, mesh, thickness, time: (time, ramp), out };
+        let mut reader = Reader { case, mesh, thickness, time: (time, ramp), apart, out };
         for table in case.tables("boundary") {
             reader.boundary(&table)?;
         }
@@ -199,6 +217,20 @@ impl Reader<'_> {
         e.eval(x, self.time.0) * if e.depends_on_time() { 1.0 } else { self.time.1 }
     }
 
+    /// What of a value goes into its channel's vector, and the function of time beside it.
+    fn part(&mut self, value: &Expr) -> (Expr, Option<Expr>) {
+        if !self.apart || !value.depends_on_time() {
+            return (value.clone(), None);
+        }
+        match value.factor_time() {
+            Some((place, time)) => (place, Some(time)),
+            None => {
+                self.out.mixed = true;
+                (value.clone(), None)
+            }
+        }
+    }
+
     fn boundary(&mut self, table: &Table) -> Result<(), PhysicsError> {
         let tag = table.string("tag")?;
         known_tag(self.mesh, table, "tag", &tag)?;
@@ -312,8 +344,10 @@ impl Reader<'_> {
             let size = self.mesh.num_nodes() * dim;
             let mut c =
                 channel(format!("{tag}.displacement.{}", axis(i)), self.case.units.length, constant.map_or(1.0, |c| c * self.time.1), size);
+            let (place, time) = self.part(value);
+            c.time = time;
             for &n in &nodes {
-                let v = if constant.is_some() { 1.0 } else { self.value(value, self.mesh.point(n as usize)) };
+                let v = if constant.is_some() { 1.0 } else { self.value(&place, self.mesh.point(n as usize)) };
                 c.prescribed.insert(n as usize * dim + i, v);
             }
             self.out.channels.push(c);
@@ -468,9 +502,11 @@ impl Reader<'_> {
         }
         let dim = self.mesh.dim;
         let mut c = channel(name, unit, constant.map_or(1.0, |c| c * self.time.1), self.mesh.num_nodes() * dim);
+        let (place, time) = self.part(value);
+        c.time = time;
         for p in points {
             let v = direction(p);
-            let scale = if constant.is_some() { 1.0 } else { self.value(value, &p.position[..dim]) };
+            let scale = if constant.is_some() { 1.0 } else { self.value(&place, &p.position[..dim]) };
             for (a, &n) in p.nodes.iter().enumerate() {
                 for d in 0..dim {
                     c.vector[n as usize * dim + d] += self.thickness * p.area * scale * p.values[a] * v[d];
@@ -523,7 +559,9 @@ impl Reader<'_> {
         let (dim, size, (time, ramp)) = (self.mesh.dim, self.mesh.num_nodes() * self.mesh.dim, self.time);
         let factor = if value.depends_on_time() { 1.0 } else { ramp };
         let mut c = channel(name, unit, constant.map_or(1.0, |c| c * self.time.1), size);
-        c.vector = fill(dim, size, &|x| if constant.is_some() { 1.0 } else { factor * value.eval(x, time) });
+        let (place, in_time) = self.part(value);
+        c.time = in_time;
+        c.vector = fill(dim, size, &|x| if constant.is_some() { 1.0 } else { factor * place.eval(x, time) });
         self.out.channels.push(c);
     }
 

@@ -50,8 +50,8 @@ impl Inertia {
         };
         let zeros = vec![0.0; assembler.size()];
         Ok(Inertia {
-            scheme: dynamics.scheme,
-            substeps: dynamics.substeps,
+            scheme: dynamics.implicit(&model.case, "nonlinear solids")?,
+            substeps: dynamics.substeps.unwrap_or(1),
             mass,
             damping,
             motion: Motion { u: zeros.clone(), v: zeros.clone(), a: zeros.clone() },

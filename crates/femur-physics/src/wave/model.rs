@@ -1,21 +1,23 @@
 //! A wave case: its keys, matrices and loads.
 
 use crate::PhysicsError;
-use crate::dynamics::{Dynamics, Held, rates};
+use crate::dynamics::{Dynamics, EXPLICIT, Forcing, Held, Method, Parts, Problem, Script, rates};
 use crate::material::{known_tag, materials, to_nodes};
+use crate::nested::{check_cells, refused};
 use crate::state_mesh::StateMesh;
 use crate::ties::Ties;
 use femur_fem::facets::{FacetPoint, facet_points};
-use femur_fem::{Assembler, Constraints};
+use femur_fem::{Assembler, CellCoefficient, Constrained, Constraints, Form, MatrixFree, VectorAssembler, lumped_mass};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::case::{Case, Expr, Table};
 use femur_sim::{Input, NodeType, Prescribed, Setup, State};
 use femur_solve::CsrMatrix;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A case read and checked.
 pub(super) struct Model {
-    pub(super) mesh: Arc<Mesh>,
+    case: Case,
+    mesh: Arc<Mesh>,
     output: StateMesh,
     material_id: Vec<i32>,
     speed: Vec<f64>,
@@ -26,10 +28,11 @@ pub(super) struct Model {
     /// Points of absorbing facets, each with the speed of its cell.
     absorbing: Vec<(FacetPoint, f64)>,
     source: Option<Expr>,
+    /// What integrates the source, made once.
+    sources: OnceLock<VectorAssembler>,
     initial: [Expr; 2],
     pub(super) dynamics: Dynamics,
-    pub(super) dt: f64,
-    pub(super) units: femur_sim::case::Units,
+    units: femur_sim::case::Units,
     ties: Ties,
     pub(super) setup: Setup,
 }
@@ -40,7 +43,7 @@ const KEYS: &[&str] = &["tag", "amplitude", "flux", "absorbing"];
 impl Model {
     pub(super) fn new(case: &Case, mesh: &Arc<Mesh>) -> Result<Self, PhysicsError> {
         case.claim(&["source"]);
-        let (dynamics, time) = Dynamics::read(case, false)?;
+        let (dynamics, _) = Dynamics::read(case, false)?;
         let (material_id, tables) = materials(case, mesh)?;
         let mut speed = Vec::new();
         for table in &tables {
@@ -55,9 +58,12 @@ impl Model {
         let setup = output.setup("wave", case, &material_id);
         let (walls, fluxes, absorbing) = (Vec::new(), Vec::new(), Vec::new());
         let source = case.root().opt_expr("source")?;
-        let dt = time.dt() / dynamics.substeps as f64;
+        if dynamics.method == Method::CentralDifference {
+            check_cells(case, mesh, &EXPLICIT)?;
+        }
         let (mesh, units) = (mesh.clone(), case.units);
         let mut model = Model {
+            case: case.clone(),
             mesh,
             output,
             material_id,
@@ -66,9 +72,9 @@ impl Model {
             fluxes,
             absorbing,
             source,
+            sources: OnceLock::new(),
             initial,
             dynamics,
-            dt,
             units,
             ties: Ties::default(),
             setup,
@@ -119,107 +125,36 @@ impl Model {
         self.output.restrict(values, 1)
     }
 
-    /// Whether a boundary value or the source changes in time.
-    pub(super) fn varies(&self) -> bool {
-        let all = self.walls.iter().map(|w| &w.1).chain(self.fluxes.iter().map(|f| &f.1)).chain(&self.source);
-        all.into_iter().any(Expr::depends_on_time)
-    }
-
-    pub(super) fn held(&self, t: f64) -> Held {
+    fn held(&self, t: f64) -> Held {
         let nodes = self.walls.iter().flat_map(|(nodes, value)| nodes.iter().map(move |&n| (n, value)));
         nodes.map(|(n, value)| (n as usize, value.eval(self.mesh.point(n as usize), t))).collect()
     }
 
-    pub(super) fn rates(&self, t: f64) -> Result<(Held, Held), PhysicsError> {
-        rates(|t| Ok(self.held(t)), t, 0.1 * self.dt)
+    /// Adds the forces of a flux at a time.
+    fn add_flux(&self, points: &[FacetPoint], flux: &Expr, t: f64, f: &mut [f64]) {
+        for p in points {
+            let w = flux.eval(&p.position[..self.mesh.dim], t) * p.area;
+            p.nodes.iter().zip(&p.values).for_each(|(&n, v)| f[n as usize] += w * v);
+        }
     }
 
-    pub(super) fn load(&self, t: f64) -> Vec<f64> {
-        let dim = self.mesh.dim;
-        let mut f = vec![0.0; self.mesh.num_nodes()];
-        for (points, flux) in &self.fluxes {
-            for p in points {
-                let w = flux.eval(&p.position[..dim], t) * p.area;
-                p.nodes.iter().zip(&p.values).for_each(|(&n, v)| f[n as usize] += w * v);
+    /// Adds the forces of a source at a time.
+    fn add_source(&self, source: &Expr, t: f64, f: &mut [f64]) {
+        self.sources.get_or_init(|| VectorAssembler::new(&self.mesh, 1, 2)).add_vector(&self.mesh, f, |_, geometry, table, out| {
+            for (q, values) in table.values.iter().enumerate() {
+                let w = geometry.volume[q] * source.eval(&geometry.position[q][..self.mesh.dim], t);
+                out.iter_mut().zip(values).for_each(|(o, v)| *o += w * v);
             }
-        }
+        });
+    }
+
+    fn load(&self, t: f64) -> Vec<f64> {
+        let mut f = vec![0.0; self.mesh.num_nodes()];
+        self.fluxes.iter().for_each(|(points, flux)| self.add_flux(points, flux, t, &mut f));
         if let Some(source) = &self.source {
-            Assembler::new(&self.mesh, 1, 2).add_vector(&self.mesh, &mut f, |_, geometry, table, out| {
-                for (q, values) in table.values.iter().enumerate() {
-                    let w = geometry.volume[q] * source.eval(&geometry.position[q][..dim], t);
-                    out.iter_mut().zip(values).for_each(|(o, v)| *o += w * v);
-                }
-            });
+            self.add_source(source, t, &mut f);
         }
         f
-    }
-
-    /// Mass, damping of the absorbing facets, stiffness.
-    pub(super) fn matrices(&self) -> Result<[CsrMatrix; 3], PhysicsError> {
-        let assembler = Assembler::new(&self.mesh, 1, 2);
-        let [mut mass, mut damping, mut stiffness] = [0; 3].map(|_| assembler.zeros());
-        let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
-        assembler.add_matrix(&self.mesh, &mut stiffness, |cell, geometry, table, out| {
-            if geometry.min_det <= 0.0
-                && let Ok(mut worst) = worst.lock()
-                && geometry.min_det < worst.0
-            {
-                *worst = (geometry.min_det, cell);
-            }
-            let c = self.speed[self.material_id[cell] as usize].powi(2);
-            for q in 0..table.rule.len() {
-                let (g, w) = (&geometry.gradients[q], c * geometry.volume[q]);
-                for a in 0..g.len() {
-                    for b in 0..g.len() {
-                        out[a * g.len() + b] += w * (0..3).map(|d| g[a][d] * g[b][d]).sum::<f64>();
-                    }
-                }
-            }
-        });
-        let (det, cell) = worst.into_inner().unwrap_or((1.0, 0));
-        if det <= 0.0 {
-            return Err(PhysicsError::Inverted { cell, det });
-        }
-        assembler.add_matrix(&self.mesh, &mut mass, |_, geometry, table, out| {
-            for (q, v) in table.values.iter().enumerate() {
-                for a in 0..v.len() {
-                    for b in 0..v.len() {
-                        out[a * v.len() + b] += geometry.volume[q] * v[a] * v[b];
-                    }
-                }
-            }
-        });
-        for (p, speed) in &self.absorbing {
-            let n = p.nodes.len();
-            let element: Vec<f64> = (0..n * n).map(|e| speed * p.area * p.values[e / n] * p.values[e % n]).collect();
-            assembler.scatter(&mut damping, &p.nodes, &element);
-        }
-        Ok([mass, damping, stiffness])
-    }
-
-    pub(super) fn constraints(&self) -> Constraints {
-        let mut c = Constraints::new(1);
-        c.fixed = self.held(self.setup.times[0]).into_keys().map(|u| (u, 0.0)).collect();
-        self.ties.constrain(&mut c);
-        c
-    }
-
-    /// Amplitude and rate at the start, with the prescribed values put in.
-    pub(super) fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
-        let t = self.setup.times[0];
-        let mut out = [0, 1].map(|k| (0..self.mesh.num_nodes()).map(|n| self.initial[k].eval(self.mesh.point(n), t)).collect::<Vec<f64>>());
-        let (constraints, held, rates) = (self.constraints(), self.held(t), self.rates(t)?.0);
-        for (values, held) in out.iter_mut().zip([held, rates]) {
-            held.iter().for_each(|(&n, &v)| values[n] = v);
-            constraints.follow(&held, values);
-        }
-        Ok(out)
-    }
-
-    pub(super) fn state(&self, time: f64, amplitude: &[f64], rate: &[f64]) -> State {
-        let field = |name: &str, unit: &str, values: &[f64]| Field::scalar(name, unit, Location::Node, self.restrict(values));
-        let per_time = format!("1/{}", self.units.time);
-        State { time, fields: vec![field("amplitude", "1", amplitude), field("rate", &per_time, rate)] }
     }
 
     fn set_up(&mut self) -> Result<(), PhysicsError> {
@@ -285,5 +220,150 @@ impl Model {
         let initial = Some(self.state(times[0], &u, &v));
         self.setup = Setup { node_type, inputs, prescribed: vec![prescribed], initial, ..self.setup.clone() };
         Ok(())
+    }
+}
+
+impl Forcing for Model {
+    fn case(&self) -> &Case {
+        &self.case
+    }
+
+    fn loads(&self, t: f64) -> Result<(Vec<f64>, Held), PhysicsError> {
+        Ok((self.load(t), self.held(t)))
+    }
+
+    fn script(&self) -> Result<Option<Script>, PhysicsError> {
+        let t = self.setup.times[0];
+        let size = self.mesh.num_nodes();
+        let mut script = Script { force: vec![0.0; size], ..Script::default() };
+        // What does not mention t stays as it is.
+        let parts =
+            |e: &Expr| if e.depends_on_time() { e.factor_time().map(|(place, time)| (place, Some(time))) } else { Some((e.clone(), None)) };
+        for (nodes, value) in &self.walls {
+            let Some((place, time)) = parts(value) else { return Ok(None) };
+            script.add(time.as_ref(), &[], nodes.iter().map(|&n| (n as usize, place.eval(self.mesh.point(n as usize), t))));
+        }
+        let fluxes = self.fluxes.iter().map(|(points, e)| (Some(points), e));
+        for (points, value) in fluxes.chain(self.source.iter().map(|e| (None, e))) {
+            let Some((place, time)) = parts(value) else { return Ok(None) };
+            let mut f = vec![0.0; size];
+            match points {
+                Some(points) => self.add_flux(points, &place, t, &mut f),
+                None => self.add_source(&place, t, &mut f),
+            }
+            script.add(time.as_ref(), &f, std::iter::empty());
+        }
+        Ok(Some(script))
+    }
+}
+
+impl Problem for Model {
+    fn mesh(&self) -> &Arc<Mesh> {
+        &self.mesh
+    }
+
+    fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn dynamics(&self) -> &Dynamics {
+        &self.dynamics
+    }
+
+    fn energy_unit(&self) -> String {
+        format!("{}^{}/{}^2", self.units.length, self.mesh.dim, self.units.time)
+    }
+
+    fn start(&self) -> Result<[Vec<f64>; 2], PhysicsError> {
+        let t = self.setup.times[0];
+        let mut out = [0, 1].map(|k| (0..self.mesh.num_nodes()).map(|n| self.initial[k].eval(self.mesh.point(n), t)).collect::<Vec<f64>>());
+        let (constraints, held, rates) = (self.constraints(), self.held(t), self.rates(t)?.0);
+        for (values, held) in out.iter_mut().zip([held, rates]) {
+            held.iter().for_each(|(&n, &v)| values[n] = v);
+            constraints.follow(&held, values);
+        }
+        Ok(out)
+    }
+
+    fn varies(&self) -> bool {
+        let all = self.walls.iter().map(|w| &w.1).chain(self.fluxes.iter().map(|f| &f.1)).chain(&self.source);
+        all.into_iter().any(Expr::depends_on_time)
+    }
+
+    fn rates(&self, t: f64) -> Result<(Held, Held), PhysicsError> {
+        rates(|t| Ok(self.held(t)), t, self.dynamics.difference())
+    }
+
+    fn constraints(&self) -> Constraints {
+        let mut c = Constraints::new(1);
+        c.fixed = self.held(self.setup.times[0]).into_keys().map(|u| (u, 0.0)).collect();
+        self.ties.constrain(&mut c);
+        c
+    }
+
+    /// Mass, damping of the absorbing facets, stiffness.
+    fn matrices(&self) -> Result<[CsrMatrix; 3], PhysicsError> {
+        let assembler = Assembler::new(&self.mesh, 1, 2);
+        let [mut mass, mut damping, mut stiffness] = [0; 3].map(|_| assembler.zeros());
+        let worst = std::sync::Mutex::new((f64::INFINITY, 0usize));
+        assembler.add_matrix(&self.mesh, &mut stiffness, |cell, geometry, table, out| {
+            if geometry.min_det <= 0.0
+                && let Ok(mut worst) = worst.lock()
+                && geometry.min_det < worst.0
+            {
+                *worst = (geometry.min_det, cell);
+            }
+            let c = self.speed[self.material_id[cell] as usize].powi(2);
+            for q in 0..table.rule.len() {
+                let (g, w) = (&geometry.gradients[q], c * geometry.volume[q]);
+                for a in 0..g.len() {
+                    for b in 0..g.len() {
+                        out[a * g.len() + b] += w * (0..3).map(|d| g[a][d] * g[b][d]).sum::<f64>();
+                    }
+                }
+            }
+        });
+        let (det, cell) = worst.into_inner().unwrap_or((1.0, 0));
+        if det <= 0.0 {
+            return Err(PhysicsError::Inverted { cell, det });
+        }
+        assembler.add_matrix(&self.mesh, &mut mass, |_, geometry, table, out| {
+            for (q, v) in table.values.iter().enumerate() {
+                for a in 0..v.len() {
+                    for b in 0..v.len() {
+                        out[a * v.len() + b] += geometry.volume[q] * v[a] * v[b];
+                    }
+                }
+            }
+        });
+        for (p, speed) in &self.absorbing {
+            let n = p.nodes.len();
+            let element: Vec<f64> = (0..n * n).map(|e| speed * p.area * p.values[e / n] * p.values[e % n]).collect();
+            assembler.scatter(&mut damping, &p.nodes, &element);
+        }
+        Ok([mass, damping, stiffness])
+    }
+
+    fn parts(&self) -> Result<Parts, PhysicsError> {
+        let squares: Vec<f64> = self.speed.iter().map(|c| c * c).collect();
+        let form = Form::Diffusion(CellCoefficient::ByMaterial(&squares, &self.material_id));
+        let cells = Arc::new(MatrixFree::new(&self.mesh, &form).map_err(|e| refused(&self.case, e, &EXPLICIT))?);
+        let operator = Constrained::new(cells, &self.constraints(), &[]);
+        let operator = operator.ok_or_else(|| EXPLICIT.error(&self.case, "does not take ties", ""))?;
+        let mass = lumped_mass(&self.mesh, CellCoefficient::Uniform(1.0))?;
+        let mut drag = if self.absorbing.is_empty() { Vec::new() } else { vec![0.0; mass.len()] };
+        for (p, speed) in &self.absorbing {
+            // The sums of the rows: a vertex of a triangle6 facet gets none.
+            p.nodes.iter().zip(&p.values).for_each(|(&n, v)| drag[n as usize] += speed * p.area * v);
+        }
+        // What rounding leaves of 0 must not feed energy in.
+        drag.iter_mut().for_each(|d| *d = d.max(0.0));
+        Ok(Parts { operator, mass, drag, lag: 0.0 })
+    }
+
+    fn state(&self, time: f64, amplitude: &[f64], rate: &[f64]) -> State {
+        let field = |name: &str, unit: &str, values: &[f64]| Field::scalar(name, unit, Location::Node, self.restrict(values));
+        let per_time = format!("1/{}", self.units.time);
+        State { time, fields: vec![field("amplitude", "1", amplitude), field("rate", &per_time, rate)] }
     }
 }

@@ -241,6 +241,26 @@ impl Expr {
         self.code.iter().any(|op| matches!(op, Op::Unknown))
     }
 
+    /// A factor that does not mention t and one that mentions t alone, whose product this is (to rounding): `"x^2 * sin(t)"`,
+    /// `"3 / (1 + t)"`. `None` where it is not written as such a product, as `"sin(x - t)"`.
+    pub fn factor_time(&self) -> Option<(Expr, Expr)> {
+        let mut factors = Vec::new();
+        factors_of(&self.code, false, &mut factors);
+        let mut out = [vec![Op::Number(1.0)], vec![Op::Number(1.0)]];
+        for (code, inverse) in factors {
+            let in_time = code.iter().any(|op| matches!(op, Op::Time));
+            if in_time && code.iter().any(|op| matches!(op, Op::Coordinate(_) | Op::Unknown)) {
+                return None;
+            }
+            let part = &mut out[usize::from(in_time)];
+            part.extend_from_slice(code);
+            part.push(if inverse { Op::Divide } else { Op::Multiply });
+        }
+        let [space, time] = out.map(|code| Expr { code: code.into(), text: self.text.clone() });
+        // One more value on the stack than before.
+        (space.stack_needed() <= MAX_DEPTH && time.stack_needed() <= MAX_DEPTH).then_some((space, time))
+    }
+
     fn stack_needed(&self) -> usize {
         let (mut top, mut most) = (0usize, 0usize);
         for op in self.code.iter() {
@@ -254,6 +274,40 @@ impl Expr {
         }
         most
     }
+}
+
+/// The factors that `code` is a product of, each with whether it is divided by.
+fn factors_of<'a>(code: &'a [Op], inverse: bool, out: &mut Vec<(&'a [Op], bool)>) {
+    const MINUS_ONE: &[Op] = &[Op::Number(-1.0)];
+    let Some((last, rest)) = code.split_last() else { return };
+    match last {
+        Op::Negate => {
+            out.push((MINUS_ONE, false));
+            factors_of(rest, inverse, out);
+        }
+        Op::Multiply | Op::Divide => {
+            let (a, b) = rest.split_at(start_of_last(rest));
+            factors_of(a, inverse, out);
+            factors_of(b, inverse != matches!(last, Op::Divide), out);
+        }
+        _ => out.push((code, inverse)),
+    }
+}
+
+/// Where the last operand in `code` begins.
+fn start_of_last(code: &[Op]) -> usize {
+    let (mut open, mut at) = (1, code.len());
+    while open > 0 && at > 0 {
+        at -= 1;
+        open = open - 1
+            + match code[at] {
+                Op::Number(_) | Op::Coordinate(_) | Op::Time | Op::Unknown => 0,
+                Op::Negate | Op::One(..) => 1,
+                Op::If => 3,
+                _ => 2,
+            };
+    }
+    at
 }
 
 /// Value and slope of an operation on two values with their slopes.
@@ -542,6 +596,31 @@ mod tests {
         assert_eq!(e.is_constant(), None);
         assert!(e.depends_on_time());
         assert!(!Expr::parse("x").unwrap().depends_on_time());
+    }
+
+    #[test]
+    fn products_part_into_space_and_time() {
+        for text in [
+            "-x * sin(2 * t) / (1 + y) / exp(-t)",
+            "t",
+            "3",
+            "x^2",
+            "(2 - (x - y)) / (-t * 4)",
+            "-(-(x * t))",
+            "if(t < 1, 2, t) * max(x, y)",
+        ] {
+            let e = Expr::parse(text).unwrap();
+            let (space, time) = e.factor_time().unwrap_or_else(|| panic!("{text}"));
+            assert!(!space.depends_on_time());
+            for (x, t) in [([0.3, 0.7], 0.4), ([2.0, -3.0], 1.9)] {
+                assert_eq!(time.eval(&x, t), time.eval(&[], t));
+                let (whole, product) = (e.eval(&x, t), space.eval(&x, t) * time.eval(&[], t));
+                assert!((whole - product).abs() < 1e-14 * whole.abs(), "{text}: {whole} {product}");
+            }
+        }
+        for text in ["sin(x - t)", "x + t", "x^t", "x * t + t"] {
+            assert!(Expr::parse(text).unwrap().factor_time().is_none(), "{text}");
+        }
     }
 
     #[test]

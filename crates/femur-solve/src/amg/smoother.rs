@@ -5,24 +5,24 @@ use crate::dense::symmetric_eigen;
 use crate::real::Real;
 use rayon::prelude::*;
 
-/// Steps of the Lanczos process.
-const STEPS: usize = 10;
+/// Steps of the Lanczos process for a smoother.
+pub(crate) const STEPS: usize = 10;
 
 /// The largest eigenvalue of a symmetric matrix, from below, by some steps of the Lanczos process from a fixed start vector; never above
 /// the largest row sum of absolute values, and at least the largest diagonal entry's size 1 of a scaled matrix.
 pub(super) fn largest_eigenvalue<T: Real>(a: &Blocks<T>) -> f64 {
-    lanczos(a.nrows() * a.rows, |v, w| a.multiply(v, w, false))
+    lanczos(a.nrows() * a.rows, STEPS, |v, w| a.multiply(v, w, false))
 }
 
 /// The same for a symmetric map of `n` unknowns whose diagonal is 1, by its product `w = A v`.
-pub(crate) fn lanczos<T: Real>(n: usize, mut multiply: impl FnMut(&[T], &mut [T])) -> f64 {
+pub(crate) fn lanczos<T: Real>(n: usize, steps: usize, mut multiply: impl FnMut(&[T], &mut [T])) -> f64 {
     let mut v: Vec<T> = (0..n).map(|i| T::of(start(i))).collect();
     let mut before = vec![T::default(); n];
     let mut w = vec![T::default(); n];
     let (mut alphas, mut betas) = (Vec::new(), Vec::new());
     let mut beta = dot(&v, &v).sqrt();
     let mut previous = 0.0;
-    for _ in 0..STEPS.min(n) {
+    for _ in 0..steps.min(n) {
         let scale = T::of(1.0 / beta);
         v.iter_mut().for_each(|v| *v *= scale);
         multiply(&v, &mut w);

@@ -1,6 +1,6 @@
 //! A Chebyshev polynomial in the operator scaled by its diagonal: needs products alone.
 
-use crate::amg::smoother::{Chebyshev as Steps, lanczos};
+use crate::amg::smoother::{Chebyshev as Steps, STEPS, lanczos};
 use crate::krylov::vector::update;
 use crate::{LinearOperator, Preconditioner, SolveError};
 use std::sync::{Arc, Mutex};
@@ -45,7 +45,7 @@ impl Chebyshev {
         let root: Vec<f64> = diagonal.iter().map(|d| 1.0 / d.sqrt()).collect();
         let mut scaled = vec![0.0; n];
         let upper = MARGIN
-            * lanczos(n, |v: &[f64], w: &mut [f64]| {
+            * lanczos(n, STEPS, |v: &[f64], w: &mut [f64]| {
                 scaled.iter_mut().zip(v).zip(&root).for_each(|((s, v), r)| *s = v * r);
                 a.apply(&scaled, w);
                 update(w, &root, |w, r| *w *= r);
