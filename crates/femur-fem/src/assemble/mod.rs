@@ -211,7 +211,7 @@ impl VectorAssembler {
 
     /// With a rule of one's own for each kind.
     pub(crate) fn with_rules(mesh: &Mesh, components: usize, rule: impl Fn(CellKind) -> Quadrature) -> Self {
-        VectorAssembler { components, plan: Plan::for_vectors(mesh, components), tables: tables_by(mesh, rule) }
+        VectorAssembler { components, plan: Plan::for_vectors(mesh), tables: tables_by(mesh, rule) }
     }
 
     /// As [`Assembler::add_vector`], to the same bits.
