@@ -88,7 +88,7 @@ fn part_of(path: &Path) -> PathBuf {
 }
 
 /// Bytes that are handed to the system at a time.
-const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 16;
 
 /// Hashes what goes through it.
 struct Hashing {
