@@ -2,6 +2,7 @@
 
 mod builder;
 mod dataset;
+mod encode;
 mod error;
 mod exchange;
 mod hdf;

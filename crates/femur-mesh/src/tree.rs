@@ -74,10 +74,14 @@ impl BoxTree {
 
     /// As [`BoxTree::least`]; where no value lies below `most` it may give nothing, or another item.
     pub(crate) fn least_up_to(&self, most: f64, bound: impl Fn(&Aabb) -> f64, value: impl Fn(usize) -> f64) -> Option<(usize, f64)> {
+        let all = bound(&self.branches[0].bounds);
+        if all > most {
+            return None;
+        }
         let mut best: Option<(usize, f64)> = None;
         // Each level halves the items, of which there are at most 2^32, and leaves one branch waiting: the stack cannot overflow.
         let mut stack = [(0usize, 0.0); 64];
-        stack[0].1 = bound(&self.branches[0].bounds);
+        stack[0].1 = all;
         let mut height = 1;
         while height > 0 {
             height -= 1;

@@ -87,25 +87,28 @@ impl Model {
             let cells = Arc::new(body.cells(case, &nested::MATRIX_FREE)?);
             nested(Fine::Cells(kept.get_or_init(|| cells).clone()))
         };
-        let preferred =
-            choice == SolverChoice::Auto && nested::preferred(mesh, constraints) && body.check_cells(case, &nested::MATRIX_FREE).is_ok();
+        let by_cells = body.check_cells(case, &nested::MATRIX_FREE).is_ok();
+        let preferred = choice == SolverChoice::Auto && nested::preferred(mesh, constraints) && by_cells;
         let (system, assembler) = match choice {
             SolverChoice::MatrixFree => (cells()?, None),
             _ if preferred && large(mesh, mesh.dim) => (cells()?, None),
             _ => {
                 let assembler = body.assembler();
                 let matrix = self.matrix(&assembler)?;
+                // Not held beside a factorisation where it is not needed again.
+                let assembler = (!by_cells).then_some(assembler);
                 let system = match choice {
                     _ if preferred => System::or_cells(mesh, matrix, constraints, &cells)?,
                     SolverChoice::PMultigrid => nested(Fine::Matrix(matrix))?,
                     _ => System::new(mesh, matrix, constraints.clone(), choice, Solves::Few)?,
                 };
-                (system, Some(assembler))
+                (system, assembler)
             }
         };
         let stiffness = match (kept.into_inner(), assembler) {
             (Some(cells), _) => Stiffness::Cells(cells),
-            (None, assembler) => Stiffness::Assembled(Box::new(assembler.unwrap_or_else(|| body.assembler()))),
+            (None, Some(assembler)) => Stiffness::Assembled(Box::new(assembler)),
+            (None, None) => Stiffness::CellsLater,
         };
         Ok((system, stiffness))
     }
@@ -134,6 +137,8 @@ enum Stiffness {
     /// A matrix made anew: held all along it would add to the memory of the factorisation.
     Assembled(Box<Assembler>),
     Cells(Arc<MatrixFree>),
+    /// Cells made when they are asked for: a third of the memory of a matrix.
+    CellsLater,
 }
 
 impl Stiffness {
@@ -142,6 +147,10 @@ impl Stiffness {
         match self {
             Stiffness::Assembled(assembler) => body.stiffness(assembler)?.apply(u, force),
             Stiffness::Cells(cells) => cells.apply(u, force),
+            Stiffness::CellsLater => match body.checked_cells() {
+                Ok(cells) => cells.apply(u, force),
+                Err(_) => body.stiffness(&body.assembler())?.apply(u, force),
+            },
         }
         Ok(())
     }

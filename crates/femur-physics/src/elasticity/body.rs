@@ -7,6 +7,7 @@ use crate::PhysicsError;
 use crate::material::{materials, to_nodes};
 use crate::nested::{self, Asked};
 use crate::state_mesh::StateMesh;
+use femur_fem::matrix_free::NotMatrixFree;
 use femur_fem::{Assembler, CellCoefficient, Form, MatrixFree, VectorAssembler, lumped_mass, recovery};
 use femur_mesh::{Field, Location, Mesh};
 use femur_sim::Input;
@@ -137,8 +138,13 @@ impl Body {
     /// The stiffness of the body without its supports, cell by cell; see [`Body::check_cells`].
     pub(crate) fn cells(&self, case: &Case, asked: &Asked) -> Result<MatrixFree, PhysicsError> {
         self.check_cells(case, asked)?;
+        self.checked_cells().map_err(|e| nested::refused(case, e, asked))
+    }
+
+    /// As [`Body::cells`], of a body that passed [`Body::check_cells`].
+    pub(crate) fn checked_cells(&self) -> Result<MatrixFree, NotMatrixFree> {
         let (lambda, mu) = self.lame_constants().unwrap_or_default();
-        MatrixFree::new(&self.mesh, &self.form(&lambda, &mu)).map_err(|e| nested::refused(case, e, asked))
+        MatrixFree::new(&self.mesh, &self.form(&lambda, &mu))
     }
 
     /// Consistent mass matrix, of the pattern of the stiffness; `what` needs the densities.

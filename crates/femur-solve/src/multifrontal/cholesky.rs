@@ -16,6 +16,7 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Entries that belong to the other triangle.
 const NONE: u32 = u32::MAX;
@@ -48,37 +49,55 @@ pub struct MultifrontalCholesky<T = f64> {
     factored: bool,
 }
 
-/// What the work on subtrees, one after the other, uses again.
-struct Scratch<T> {
-    /// Memory of fronts that are done: new memory comes in fresh pages, which the system clears.
-    free: Vec<Vec<T>>,
-    /// Place of unknowns in the rows of a front `[size]`.
-    local: Vec<u32>,
+/// Memory of a factorisation that is used again: new memory comes in fresh pages, which the system clears.
+struct Pool<T>(Mutex<Kept<T>>);
+
+struct Kept<T> {
+    /// Of fronts that are done.
+    fronts: Vec<Vec<T>>,
+    /// Places of unknowns in the rows of a front `[size]`, of any values.
+    local: Vec<Vec<u32>>,
 }
 
-/// Most pieces of memory that wait to be used again.
-const WAITING: usize = 4;
+/// Most fronts that wait to be used again.
+const WAITING: usize = 8;
 
-impl<T: Real> Scratch<T> {
+impl<T: Real> Pool<T> {
     fn new() -> Self {
-        Scratch { free: Vec::new(), local: Vec::new() }
+        Pool(Mutex::new(Kept { fronts: Vec::new(), local: Vec::new() }))
     }
 
-    fn zeros(&mut self, len: usize) -> Vec<T> {
-        let fits = self.free.iter().enumerate().filter(|(_, v)| v.capacity() >= len).min_by_key(|(_, v)| v.capacity()).map(|f| f.0);
-        let Some(k) = fits else { return vec![T::default(); len] };
-        let mut found = self.free.swap_remove(k);
+    fn kept(&self) -> MutexGuard<'_, Kept<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn zeros(&self, len: usize) -> Vec<T> {
+        let found = {
+            let fronts = &mut self.kept().fronts;
+            let fits = fronts.iter().enumerate().filter(|(_, v)| v.capacity() >= len).min_by_key(|(_, v)| v.capacity()).map(|f| f.0);
+            fits.map(|k| fronts.swap_remove(k))
+        };
+        let Some(mut found) = found else { return vec![T::default(); len] };
         found.clear();
         found.resize(len, T::default());
         found
     }
 
-    fn give_back(&mut self, done: Vec<T>) {
-        if self.free.len() == WAITING {
-            let least = self.free.iter().enumerate().min_by_key(|(_, v)| v.capacity()).map_or(0, |f| f.0);
-            self.free.swap_remove(least);
+    fn give_back(&self, done: Vec<T>) {
+        let fronts = &mut self.kept().fronts;
+        fronts.push(done);
+        if fronts.len() > WAITING {
+            let least = fronts.iter().enumerate().min_by_key(|(_, v)| v.capacity()).map_or(0, |f| f.0);
+            fronts.swap_remove(least);
         }
-        self.free.push(done);
+    }
+
+    /// Lends places `[size]`.
+    fn with_local(&self, size: usize, work: impl FnOnce(&mut [u32])) {
+        let mut local = self.kept().local.pop().unwrap_or_default();
+        local.resize(size, 0);
+        work(&mut local);
+        self.kept().local.push(local);
     }
 }
 
@@ -202,9 +221,10 @@ impl<T: Real> MultifrontalCholesky<T> {
     fn factor_roots(&self, a: &Source<'_>, values: &mut [T]) -> Result<(), usize> {
         let roots: Vec<usize> = (0..self.children.len()).filter(|&s| self.tree.supernodes[s].parent == s).collect();
         let tasks = self.split(&roots, values);
+        let pool = Pool::new();
         tasks
             .into_par_iter()
-            .map(|(root, values)| self.factor_subtree(a, root, values, &mut Scratch::new()).map(|_| ()))
+            .map(|(root, values)| self.factor_subtree(a, root, values, &pool).map(|_| ()))
             .collect::<Vec<_>>()
             .into_iter()
             .collect()
@@ -223,45 +243,46 @@ impl<T: Real> MultifrontalCholesky<T> {
     }
 
     /// Factors a subtree whose panels are `values`; gives what is left for the parent: `[rows, rows]` by columns, lower triangle.
-    fn factor_subtree(&self, a: &Source<'_>, s: usize, values: &mut [T], scratch: &mut Scratch<T>) -> Result<Vec<T>, usize> {
+    fn factor_subtree(&self, a: &Source<'_>, s: usize, values: &mut [T], pool: &Pool<T>) -> Result<Vec<T>, usize> {
         let node = &self.tree.supernodes[s];
         let (ns, nr) = (node.columns(), node.rows.len());
         let (below, panel) = values.split_at_mut(self.start[s] - self.start[self.subtree[s]]);
         let tasks = self.split(&self.children[s], below);
-        self.add_entries(a, s, panel, &mut scratch.local);
+        self.add_entries(a, s, panel, pool);
         let mut update = None;
-        let mut add = |child: usize, left: Vec<T>, scratch: &mut Scratch<T>| {
-            let update = update.get_or_insert_with(|| scratch.zeros(nr * nr));
+        let mut add = |child: usize, left: Vec<T>| {
+            let update = update.get_or_insert_with(|| pool.zeros(nr * nr));
             extend_add(&self.tree.supernodes[child].rows, &left, node, panel, update);
-            scratch.give_back(left);
+            pool.give_back(left);
         };
         if tasks.len() > 1 && self.work[s] > WORTH {
-            let one = |(c, values)| (c, self.factor_subtree(a, c, values, &mut Scratch::new()));
+            let one = |(c, values)| (c, self.factor_subtree(a, c, values, pool));
             let done: Vec<_> = tasks.into_par_iter().map(one).collect();
             for (child, left) in done {
-                add(child, left?, scratch);
+                add(child, left?);
             }
         } else {
             for (child, values) in tasks {
-                let left = self.factor_subtree(a, child, values, scratch)?;
-                add(child, left, scratch);
+                let left = self.factor_subtree(a, child, values, pool)?;
+                add(child, left);
             }
         }
-        let mut update = update.unwrap_or_else(|| scratch.zeros(nr * nr));
+        let mut update = update.unwrap_or_else(|| pool.zeros(nr * nr));
         factor_front(panel, &mut update, ns, nr).map_err(|at| node.first + at)?;
         Ok(update)
     }
 
     /// Entries of the matrix in the columns of a supernode.
-    fn add_entries(&self, source: &Source<'_>, s: usize, panel: &mut [T], local: &mut Vec<u32>) {
+    fn add_entries(&self, source: &Source<'_>, s: usize, panel: &mut [T], pool: &Pool<T>) {
         let (node, a) = (&self.tree.supernodes[s], source.a);
         let value = |u: u32, k: usize| {
             let scale = source.scale.map_or(1.0, |s| s[u as usize] * s[a.col_idx[k] as usize]);
             T::of(scale * a.values[k])
         };
         if self.place.is_empty() {
-            local.resize(self.size(), 0);
-            each_place(a, &self.tree, &self.new, node, local, |u, k, place| panel[place as usize] = value(u, k));
+            pool.with_local(self.size(), |local| {
+                each_place(a, &self.tree, &self.new, node, local, |u, k, place| panel[place as usize] = value(u, k));
+            });
             return;
         }
         for &u in &self.tree.order[node.first..node.end] {

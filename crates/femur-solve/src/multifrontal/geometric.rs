@@ -45,8 +45,9 @@ impl Axis {
         let key = |x: f64| x.to_bits() as i64 ^ ((x.to_bits() as i64 >> 63) as u64 >> 1) as i64;
         let of = |g: usize, k: usize| if k < dim { key(points[g * dim + (axis + k) % dim]) } else { 0 };
         let n = graph.ptr.len() - 1;
-        let mut keyed: Vec<([i64; 3], u32)> = (0..n).map(|g| ([of(g, 0), of(g, 1), of(g, 2)], g as u32)).collect();
-        keyed.sort_unstable();
+        let mut keyed: Vec<(i64, u32)> = (0..n).map(|g| (of(g, 0), g as u32)).collect();
+        let rest = |g: u32| (of(g as usize, 1), of(g as usize, 2), g);
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rest(a.1).cmp(&rest(b.1))));
         let sorted: Vec<u32> = keyed.into_iter().map(|k| k.1).collect();
         let mut rank = vec![0; n];
         sorted.iter().enumerate().for_each(|(i, &g)| rank[g as usize] = i as u32);
@@ -102,7 +103,13 @@ impl Work<'_> {
         }
         separator.iter().for_each(|&g| self.part[g as usize] = part);
         let own = |label: u32| -> Vec<Vec<u32>> {
-            sorted.iter().map(|list| list.iter().copied().filter(|&g| self.part[g as usize] == label).collect()).collect()
+            let of = |list: &Vec<u32>| {
+                // No part is larger than half.
+                let mut own = Vec::with_capacity(list.len().div_ceil(2));
+                own.extend(list.iter().copied().filter(|&g| self.part[g as usize] == label));
+                own
+            };
+            sorted.iter().map(of).collect()
         };
         let (left, right) = (own(labels[0]), own(labels[1]));
         // Out of the way of the parts' own labels.

@@ -95,8 +95,14 @@ fn adjacency(a: &CsrMatrix, group: &[u32], members: &Members) -> Lists {
     ptr.push(0);
     for g in 0..members.len() as u32 {
         seen[g as usize] = g;
+        let mut before: &[u32] = &[];
         for &u in members.of(g) {
-            for &c in &a.col_idx[a.row_ptr[u as usize]..a.row_ptr[u as usize + 1]] {
+            let row = &a.col_idx[a.row_ptr[u as usize]..a.row_ptr[u as usize + 1]];
+            // Mostly all unknowns of a group have the same neighbours.
+            if row == std::mem::replace(&mut before, row) {
+                continue;
+            }
+            for &c in row {
                 let h = group[c as usize];
                 if seen[h as usize] != g {
                     seen[h as usize] = g;

@@ -39,6 +39,8 @@ pub fn run(args: &CaseArgs, mesh: Option<&Path>, output: &Path, solver: Option<&
     claim_learning(&case);
     case.finish()?;
     let trajectory = rollout(simulator.as_mut(), &mut UntilInterrupt)?;
+    // A factorisation is most of the memory: it need not stand beside what writing takes.
+    drop(simulator);
     let seconds = start.elapsed().as_secs_f64();
     source::warn_of_rounding(context, &trajectory.log, "");
     finish(&case, &trajectory, output, seconds, context)
