@@ -3,7 +3,7 @@
 use crate::manifest::{Entry, Failed, FieldInfo, Manifest, TrajectoryId, write_atomically, write_by};
 use crate::shard::{self, Shard};
 use crate::stats::{Partial, Stats};
-use crate::trajectory::{Written, sync_all, write_unsynced};
+use crate::trajectory::{sync_all, write_unsynced};
 use crate::{DatasetError, TrajectoryMeta, WriteOptions, data_sha256};
 use femur_sim::Trajectory;
 use serde::{Deserialize, Serialize};
@@ -259,8 +259,8 @@ impl DatasetBuilder {
     /// The file, the journal or another run's file cannot be written.
     pub fn add(&self, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<(), DatasetError> {
         let path = self.dir.join(meta.id.file());
-        let written = write_unsynced(&path, t, meta, options)?;
-        let entry = entry_of(written, t, meta, options);
+        write_unsynced(&path, t, meta, options)?;
+        let entry = entry_of(&self.dir, t, meta, options)?;
         let fields = field_infos(t);
         let line = Line::Done { entry: Box::new(entry.clone()), fields: fields.clone() };
         if entry.id.split == "train" {
@@ -365,21 +365,24 @@ pub(crate) fn field_infos(t: &Trajectory) -> Vec<FieldInfo> {
     fields.iter().map(|f| FieldInfo { name: f.name.clone(), components: f.components.clone(), units: f.unit.clone() }).collect()
 }
 
-/// What there is to say of a trajectory whose file is written.
-pub(crate) fn entry_of(written: Written, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Entry {
-    Entry {
+/// What there is to say of a trajectory at its place below `dir`.
+pub(crate) fn entry_of(dir: &Path, t: &Trajectory, meta: &TrajectoryMeta, options: &WriteOptions) -> Result<Entry, DatasetError> {
+    let file = meta.id.file();
+    let path = dir.join(&file);
+    let bytes = std::fs::read(&path).map_err(DatasetError::io(&path, "read back"))?;
+    Ok(Entry {
         id: meta.id.clone(),
-        file: meta.id.file(),
-        sha256: written.sha256,
+        file,
+        sha256: sha256(&bytes),
         data_sha256: data_sha256(t, options),
-        bytes: written.bytes,
+        bytes: bytes.len() as u64,
         steps: t.states.len(),
         nodes: t.setup.mesh.num_nodes(),
         cells: t.setup.mesh.num_cells(),
         params: t.setup.params.iter().map(|p| (p.path.clone(), p.value)).collect(),
         status: "complete".into(),
         truth: None,
-    }
+    })
 }
 
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DatasetError> {

@@ -1,8 +1,7 @@
-//! Thin layer over the hdf5 crate: everything that is named here, nothing else, touches HDF5. Trajectories are read by it and written
-//! by [`crate::encode`].
+//! Thin layer over the hdf5 crate: everything that is named here, nothing else, touches HDF5.
 
 use crate::DatasetError;
-use hdf5::types::VarLenUnicode;
+use hdf5::types::{FixedAscii, VarLenUnicode};
 use hdf5::{File, Group, H5Type, Location};
 use std::path::Path;
 use std::str::FromStr;
@@ -93,6 +92,24 @@ impl<'a> Node<'a> {
         Ok(dataset)
     }
 
+    /// Writes a series `[steps, n, c]` in chunks of one step, extensible in time.
+    pub(crate) fn write_series<T: H5Type>(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        values: &[T],
+        compress: bool,
+    ) -> Result<hdf5::Dataset, DatasetError> {
+        let [t, n, c] = shape;
+        let mut builder = self.group.new_dataset::<T>().chunk((1, n.max(1), c.max(1)));
+        if compress {
+            builder = builder.shuffle().deflate(1);
+        }
+        let dataset = builder.shape((t.., n, c)).create(name).map_err(fail(self.path, name))?;
+        dataset.write_raw(values).map_err(fail(self.path, name))?;
+        Ok(dataset)
+    }
+
     /// Reads a whole array with its shape.
     pub(crate) fn read<T: H5Type>(&self, name: &str) -> Result<(Vec<usize>, Vec<T>), DatasetError> {
         let dataset = self.array::<T>(name)?;
@@ -135,6 +152,10 @@ impl<'a> Node<'a> {
         text(&self.group, self.path, name, value)
     }
 
+    pub(crate) fn number<T: H5Type>(&self, name: &str, values: &[T]) -> Result<(), DatasetError> {
+        number(&self.group, self.path, name, values)
+    }
+
     pub(crate) fn read_attribute(&self, name: &str) -> Result<String, DatasetError> {
         read_text(&self.group, self.path, name)
     }
@@ -157,6 +178,24 @@ pub(crate) fn text(at: &Location, path: &Path, name: &str, value: &str) -> Resul
     let value = VarLenUnicode::from_str(&value.replace('\0', " ")).map_err(|e| DatasetError::content(path, format!("{name}: {e}")))?;
     let attribute = at.new_attr::<VarLenUnicode>().create(name).map_err(fail(path, name))?;
     attribute.write_scalar(&value).map_err(fail(path, name))
+}
+
+/// Writes a fixed-length ASCII attribute, which VTK insists on.
+pub(crate) fn ascii(at: &Location, path: &Path, name: &str, value: &str) -> Result<(), DatasetError> {
+    let value = FixedAscii::<16>::from_ascii(value).map_err(|e| DatasetError::content(path, format!("{name}: {e}")))?;
+    let attribute = at.new_attr::<FixedAscii<16>>().create(name).map_err(fail(path, name))?;
+    attribute.write_scalar(&value).map_err(fail(path, name))
+}
+
+/// Writes a numeric attribute: a scalar where there is one value.
+pub(crate) fn number<T: H5Type>(at: &Location, path: &Path, name: &str, values: &[T]) -> Result<(), DatasetError> {
+    if let [value] = values {
+        let attribute = at.new_attr::<T>().create(name).map_err(fail(path, name))?;
+        attribute.write_scalar(value).map_err(fail(path, name))
+    } else {
+        let attribute = at.new_attr::<T>().shape(values.len()).create(name).map_err(fail(path, name))?;
+        attribute.write_raw(values).map_err(fail(path, name))
+    }
 }
 
 fn read_text(at: &Location, path: &Path, name: &str) -> Result<String, DatasetError> {

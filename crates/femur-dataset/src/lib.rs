@@ -2,7 +2,6 @@
 
 mod builder;
 mod dataset;
-mod encode;
 mod error;
 mod exchange;
 mod hdf;

@@ -2,7 +2,6 @@
 
 use crate::builder::{DatasetSpec, entry_of, field_infos, manifest_of, write_json};
 use crate::manifest::{Entry, Truth};
-use crate::trajectory::write_synced;
 use crate::{Dataset, DatasetError, TrajectoryMeta, WriteOptions};
 use femur_sim::Trajectory;
 use std::collections::BTreeMap;
@@ -42,8 +41,8 @@ impl PredictionWriter {
     pub fn add(&mut self, truth: &Entry, prediction: &Trajectory, wall_s: f64, options: &WriteOptions) -> Result<(), DatasetError> {
         let meta =
             TrajectoryMeta { id: truth.id.clone(), femur_version: self.spec.femur_version.clone(), wall_s, ..TrajectoryMeta::default() };
-        let written = write_synced(&self.dir.join(meta.id.file()), prediction, &meta, options)?;
-        let mut entry = entry_of(written, prediction, &meta, options);
+        crate::write_trajectory(&self.dir.join(meta.id.file()), prediction, &meta, options)?;
+        let mut entry = entry_of(&self.dir, prediction, &meta, options)?;
         entry.truth = Some(Truth { file: truth.file.clone(), sha256: truth.sha256.clone() });
         self.fields = field_infos(prediction);
         self.done.insert(entry.id.clone(), entry);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 pub use read::{Frames, read_setup, read_steps, read_trajectory};
 pub use write::write_trajectory;
-pub(crate) use write::{Written, sync_all, write_synced, write_unsynced};
+pub(crate) use write::{sync_all, write_unsynced};
 
 /// What a file says of its making, beside the fields.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,67 +1,68 @@
 //! The view for ParaView: VTKHDF 2.0, bulk arrays as virtual datasets onto the ones of the file.
 
 use super::WriteOptions;
-use crate::encode::{Encoder, Object, ROOT, Values};
+use crate::DatasetError;
+use crate::hdf::{Node, ascii};
 use femur_mesh::{Field, Location};
 use femur_sim::Trajectory;
+use hdf5::{Hyperslab, SliceOrIndex};
 
 /// Writes `/VTKHDF`.
-pub(super) fn write<'a>(out: &mut Encoder<'a>, t: &'a Trajectory, options: &WriteOptions) {
-    let view = out.group(ROOT, "VTKHDF");
-    out.number(view, "Version", &[2i64, 0]);
+pub(super) fn write(root: &Node, t: &Trajectory, options: &WriteOptions) -> Result<(), DatasetError> {
+    let view = root.new_group("VTKHDF")?;
+    view.number("Version", &[2i64, 0])?;
     // Variable-length text fails in VTK up to 9.4.
-    out.ascii(view, "Type", "UnstructuredGrid");
+    ascii(&view.group, root.path, "Type", "UnstructuredGrid")?;
     let mesh = &t.setup.mesh;
     let (n, m) = (mesh.num_nodes(), mesh.num_cells());
-    let (mut offsets, mut types, mut length) = (vec![0i64], Vec::with_capacity(m), 0);
-    for block in &mesh.blocks {
-        let nodes = block.kind.num_nodes() as i64;
-        for _ in 0..block.num_cells() {
-            length += nodes;
-            offsets.push(length);
-            types.push(block.kind.vtk_id());
-        }
+    let (mut connectivity, mut offsets, mut types) = (Vec::new(), vec![0i64], Vec::new());
+    for (_, kind, nodes) in mesh.cells() {
+        connectivity.extend(nodes.iter().map(|&n| i64::from(n)));
+        offsets.push(connectivity.len() as i64);
+        types.push(kind.vtk_id());
     }
-    out.array(view, "NumberOfPoints", &[1], Values::of([n as i64]));
-    out.array(view, "NumberOfCells", &[1], Values::of([m as i64]));
-    out.array(view, "NumberOfConnectivityIds", &[1], Values::of([length]));
-    let connectivity = mesh.blocks.iter().flat_map(|b| b.connectivity.iter().map(|&n| i64::from(n)));
-    out.array(view, "Connectivity", &[length as usize], Values::of(connectivity));
-    out.array(view, "Offsets", &[offsets.len()], Values::of(offsets));
-    out.array(view, "Types", &[types.len()], Values::of(types));
-    let coordinates = (0..n).flat_map(|i| std::array::from_fn::<f64, 3, _>(|d| mesh.point(i).get(d).copied().unwrap_or(0.0)));
-    out.array(view, "Points", &[n, 3], Values::of(coordinates));
+    view.write("NumberOfPoints", &[1], &[n as i64])?;
+    view.write("NumberOfCells", &[1], &[m as i64])?;
+    view.write("NumberOfConnectivityIds", &[1], &[connectivity.len() as i64])?;
+    view.write("Connectivity", &[connectivity.len()], &connectivity)?;
+    view.write("Offsets", &[offsets.len()], &offsets)?;
+    view.write("Types", &[types.len()], &types)?;
+    let points: Vec<f64> =
+        (0..n).flat_map(|i| std::array::from_fn::<f64, 3, _>(|d| mesh.point(i).get(d).copied().unwrap_or(0.0))).collect();
+    view.write("Points", &[n, 3], &points)?;
     let steps = t.states.len();
-    let (point_data, cell_data) = (out.group(view, "PointData"), out.group(view, "CellData"));
+    let (point_data, cell_data) = (view.new_group("PointData")?, view.new_group("CellData")?);
     let fields = t.states.first().map_or(&[][..], |s| &s.fields);
     for field in fields {
         let (group, source) = match field.location {
-            Location::Node => (point_data, format!("/{}", field.name)),
-            Location::Cell => (cell_data, format!("/cell/{}", field.name)),
+            Location::Node => (&point_data, format!("/{}", field.name)),
+            Location::Cell => (&cell_data, format!("/cell/{}", field.name)),
         };
-        virtual_array(out, group, field, &source, steps, options);
+        virtual_array(group, field, &source, steps, options)?;
     }
     if steps > 1 {
-        let group = out.group(view, "Steps");
-        out.number(group, "NSteps", &[steps as i64]);
-        out.array(group, "Values", &[steps], Values::floats(vec![&t.setup.times], true));
-        let zeros = || Values::of(std::iter::repeat_n(0i64, steps));
-        out.array(group, "PartOffsets", &[steps], zeros());
-        out.array(group, "NumberOfParts", &[steps], Values::of(std::iter::repeat_n(1i64, steps)));
-        out.array(group, "PointOffsets", &[steps], zeros());
-        out.array(group, "CellOffsets", &[steps, 1], zeros());
-        out.array(group, "ConnectivityIdOffsets", &[steps, 1], zeros());
+        let group = view.new_group("Steps")?;
+        group.number("NSteps", &[steps as i64])?;
+        group.write("Values", &[steps], &t.setup.times)?;
+        let zeros = vec![0i64; steps];
+        group.write("PartOffsets", &[steps], &zeros)?;
+        group.write("NumberOfParts", &[steps], &vec![1i64; steps])?;
+        group.write("PointOffsets", &[steps], &zeros)?;
+        group.write("CellOffsets", &[steps, 1], &zeros)?;
+        group.write("ConnectivityIdOffsets", &[steps, 1], &zeros)?;
         // Without these the reader shows step 0 for ever.
-        let (of_points, of_cells) = (out.group(group, "PointDataOffsets"), out.group(group, "CellDataOffsets"));
+        let (of_points, of_cells) = (group.new_group("PointDataOffsets")?, group.new_group("CellDataOffsets")?);
         for field in fields {
-            let (at, entities) = if field.location == Location::Node { (of_points, n) } else { (of_cells, m) };
-            out.array(at, &field.name, &[steps], Values::of((0..steps).map(|k| (k * entities) as i64)));
+            let (at, entities) = if field.location == Location::Node { (&of_points, n) } else { (&of_cells, m) };
+            let offsets: Vec<i64> = (0..steps).map(|k| (k * entities) as i64).collect();
+            at.write(&field.name, &[steps], &offsets)?;
         }
     }
+    Ok(())
 }
 
 /// `[T N]` for scalars, `[T N, 3]` for vectors, `[T N, 6]` for symmetric tensors; what the source lacks reads as 0.
-fn virtual_array(out: &mut Encoder<'_>, group: Object, field: &Field, source: &str, steps: usize, options: &WriteOptions) {
+fn virtual_array(group: &Node, field: &Field, source: &str, steps: usize, options: &WriteOptions) -> Result<(), DatasetError> {
     let (n, c) = (field.len(), field.num_components());
     let columns = match c {
         1 => 1,
@@ -69,6 +70,18 @@ fn virtual_array(out: &mut Encoder<'_>, group: Object, field: &Field, source: &s
         4 | 6 if field.components[0] == "xx" => 6,
         other => other,
     };
+    let all = |len: usize| SliceOrIndex::from(0..len);
+    let from = Hyperslab::from(vec![all(steps), all(n), all(c)]);
     let extents: Vec<usize> = if columns == 1 { vec![steps * n] } else { vec![steps * n, columns] };
-    out.view(group, &field.name, &extents, options.double, source, [steps, n, c]);
+    let to = if columns == 1 { Hyperslab::from(vec![all(steps * n)]) } else { Hyperslab::from(vec![all(steps * n), all(c)]) };
+    let error =
+        |e: hdf5::Error| DatasetError::Hdf { path: group.path.into(), what: format!("VTKHDF/{}", field.name), reason: e.to_string() };
+    let result = if options.double {
+        let builder = group.group.new_dataset::<f64>();
+        builder.virtual_map(".", source, vec![steps, n, c], from, extents.clone(), to).shape(extents).create(field.name.as_str())
+    } else {
+        let builder = group.group.new_dataset::<f32>();
+        builder.virtual_map(".", source, vec![steps, n, c], from, extents.clone(), to).shape(extents).create(field.name.as_str())
+    };
+    result.map(|_| ()).map_err(error)
 }
