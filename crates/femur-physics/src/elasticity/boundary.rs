@@ -219,16 +219,13 @@ impl Reader<'_> {
 
     /// What of a value goes into its channel's vector, and the function of time beside it.
     fn part(&mut self, value: &Expr) -> (Expr, Option<Expr>) {
-        if !self.apart || !value.depends_on_time() {
+        if !self.apart {
             return (value.clone(), None);
         }
-        match value.factor_time() {
-            Some((place, time)) => (place, Some(time)),
-            None => {
-                self.out.mixed = true;
-                (value.clone(), None)
-            }
-        }
+        value.factor_time().unwrap_or_else(|| {
+            self.out.mixed = true;
+            (value.clone(), None)
+        })
     }
 
     fn boundary(&mut self, table: &Table) -> Result<(), PhysicsError> {

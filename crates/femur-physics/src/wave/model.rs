@@ -236,16 +236,13 @@ impl Forcing for Model {
         let t = self.setup.times[0];
         let size = self.mesh.num_nodes();
         let mut script = Script { force: vec![0.0; size], ..Script::default() };
-        // What does not mention t stays as it is.
-        let parts =
-            |e: &Expr| if e.depends_on_time() { e.factor_time().map(|(place, time)| (place, Some(time))) } else { Some((e.clone(), None)) };
         for (nodes, value) in &self.walls {
-            let Some((place, time)) = parts(value) else { return Ok(None) };
+            let Some((place, time)) = value.factor_time() else { return Ok(None) };
             script.add(time.as_ref(), &[], nodes.iter().map(|&n| (n as usize, place.eval(self.mesh.point(n as usize), t))));
         }
         let fluxes = self.fluxes.iter().map(|(points, e)| (Some(points), e));
         for (points, value) in fluxes.chain(self.source.iter().map(|e| (None, e))) {
-            let Some((place, time)) = parts(value) else { return Ok(None) };
+            let Some((place, time)) = value.factor_time() else { return Ok(None) };
             let mut f = vec![0.0; size];
             match points {
                 Some(points) => self.add_flux(points, &place, t, &mut f),

@@ -242,8 +242,11 @@ impl Expr {
     }
 
     /// A factor that does not mention t and one that mentions t alone, whose product this is (to rounding): `"x^2 * sin(t)"`,
-    /// `"3 / (1 + t)"`. `None` where it is not written as such a product, as `"sin(x - t)"`.
-    pub fn factor_time(&self) -> Option<(Expr, Expr)> {
+    /// `"3 / (1 + t)"`; what does not mention t has no second one. `None` where it is not written as such a product, as `"sin(x - t)"`.
+    pub fn factor_time(&self) -> Option<(Expr, Option<Expr>)> {
+        if !self.depends_on_time() {
+            return Some((self.clone(), None));
+        }
         let mut factors = Vec::new();
         factors_of(&self.code, false, &mut factors);
         let mut out = [vec![Op::Number(1.0)], vec![Op::Number(1.0)]];
@@ -258,7 +261,7 @@ impl Expr {
         }
         let [space, time] = out.map(|code| Expr { code: code.into(), text: self.text.clone() });
         // One more value on the stack than before.
-        (space.stack_needed() <= MAX_DEPTH && time.stack_needed() <= MAX_DEPTH).then_some((space, time))
+        (space.stack_needed() <= MAX_DEPTH && time.stack_needed() <= MAX_DEPTH).then_some((space, Some(time)))
     }
 
     fn stack_needed(&self) -> usize {
@@ -612,6 +615,8 @@ mod tests {
             let e = Expr::parse(text).unwrap();
             let (space, time) = e.factor_time().unwrap_or_else(|| panic!("{text}"));
             assert!(!space.depends_on_time());
+            assert_eq!(time.is_some(), e.depends_on_time());
+            let time = time.unwrap_or_else(|| Expr::constant(1.0));
             for (x, t) in [([0.3, 0.7], 0.4), ([2.0, -3.0], 1.9)] {
                 assert_eq!(time.eval(&x, t), time.eval(&[], t));
                 let (whole, product) = (e.eval(&x, t), space.eval(&x, t) * time.eval(&[], t));
