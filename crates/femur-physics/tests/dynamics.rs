@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{KINDS, SIDES, grid, pair, series, solve, try_solve};
+use common::{KINDS, SIDES, grid, moving_solid, moving_wave, pair, series, solve, try_solve};
 use femur_fem::error_norms::errors;
 use femur_mesh::CellKind;
 use femur_mesh::generate::rectangle;
@@ -26,22 +26,8 @@ fn slope(kind: CellKind, case: &str, field: &str, exact: impl Fn([f64; 3], &mut 
 
 #[test]
 fn elastodynamics_converges_at_its_order() {
-    let (e, nu, rho) = (2.5, 0.25, 1.7);
-    let (l, mu) = (e * nu / ((1.0 + nu) * (1.0 - 2.0 * nu)), e / (2.0 * (1.0 + nu)));
     for &kind in KINDS {
-        let (head, z) = if kind.dim() == 3 { ("", ", 0.0") } else { ("plane = \"strain\"\n", "") };
-        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
-        let mut case = format!(
-            "physics = \"elastodynamics\"\n{head}body_force = [\"({} * (1 + t^2) + {}) * sin(x) * cos(y)\", \"{} * (1 + t^2) * cos(x) * sin(y)\"{z}]\n\
-            [mesh]\ngenerator = \"box\"\n[materials.body]\nE = {e}\nnu = {nu}\ndensity = {rho}\n[initial]\ndisplacement = [{u}, 0.0{z}]\n\
-            [time]\nend = 0.5\nsteps = 2\n{NEWMARK}",
-            l + 3.0 * mu,
-            2.0 * rho,
-            l + mu
-        );
-        for side in &SIDES[..2 * kind.dim()] {
-            case += &format!("[[boundary]]\ntag = \"{side}\"\ndisplacement = [{u}, 0.0{z}]\n");
-        }
+        let case = moving_solid(kind, 2, NEWMARK);
         let s = slope(kind, &case, "displacement", |x, u, _| u[0] = 1.25 * x[0].sin() * x[1].cos());
         let theory = kind.order() as f64 + 1.0;
         assert!((s - theory).abs() < 0.1, "{kind}: slope {s:.3}, theory {theory}");
@@ -51,14 +37,7 @@ fn elastodynamics_converges_at_its_order() {
 #[test]
 fn the_wave_equation_converges_at_its_order() {
     for &kind in KINDS {
-        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
-        let mut case = format!(
-            "physics = \"wave\"\nsource = \"(2 + 8 * (1 + t^2)) * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nwave_speed = 2.0\n\
-            [initial]\namplitude = {u}\n[time]\nend = 0.5\nsteps = 2\n{NEWMARK}[[boundary]]\ntag = \"right\"\nflux = \"4 * (1 + t^2) * cos(x) * cos(y)\"\n"
-        );
-        for side in SIDES[..2 * kind.dim()].iter().filter(|s| **s != "right") {
-            case += &format!("[[boundary]]\ntag = \"{side}\"\namplitude = {u}\n");
-        }
+        let case = moving_wave(kind, 2, NEWMARK);
         let s = slope(kind, &case, "amplitude", |x, u, _| u[0] = 1.25 * x[0].sin() * x[1].cos());
         let theory = kind.order() as f64 + 1.0;
         assert!((s - theory).abs() < 0.1, "{kind}: slope {s:.3}, theory {theory}");

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{SIDES, grid, pair, series, solve, try_solve};
+use common::{grid, moving_solid, moving_wave, pair, series, solve, try_solve};
 use femur_fem::error_norms::errors;
 use femur_fem::matrix_free::KINDS;
 use femur_mesh::generate::{box_, rectangle};
@@ -59,22 +59,8 @@ fn slope(kind: CellKind, case: &str, field: &str) -> f64 {
 
 #[test]
 fn elastodynamics_converges_at_the_order_of_its_lumped_mass() {
-    let (e, nu, rho) = (2.5, 0.25, 1.7);
-    let (l, mu) = (e * nu / ((1.0 + nu) * (1.0 - 2.0 * nu)), e / (2.0 * (1.0 + nu)));
     for kind in KINDS {
-        let (head, z) = if kind.dim() == 3 { ("", ", 0.0") } else { ("plane = \"strain\"\n", "") };
-        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
-        let mut case = format!(
-            "physics = \"elastodynamics\"\n{head}body_force = [\"({} * (1 + t^2) + {}) * sin(x) * cos(y)\", \"{} * (1 + t^2) * cos(x) * sin(y)\"{z}]\n\
-            [mesh]\ngenerator = \"box\"\n[materials.body]\nE = {e}\nnu = {nu}\ndensity = {rho}\n[initial]\ndisplacement = [{u}, 0.0{z}]\n\
-            [time]\nend = 0.5\nsteps = 10\n{EXPLICIT}{PLAIN}",
-            l + 3.0 * mu,
-            2.0 * rho,
-            l + mu
-        );
-        for side in &SIDES[..2 * kind.dim()] {
-            case += &format!("[[boundary]]\ntag = \"{side}\"\ndisplacement = [{u}, 0.0{z}]\n");
-        }
+        let case = moving_solid(kind, 10, &format!("{EXPLICIT}{PLAIN}"));
         let (s, (theory, tolerance)) = (slope(kind, &case, "displacement"), theory(kind));
         println!("elastodynamics {kind}: {s:.3}");
         assert!((s - theory).abs() < tolerance, "{kind}: slope {s:.3}, theory {theory}");
@@ -84,14 +70,7 @@ fn elastodynamics_converges_at_the_order_of_its_lumped_mass() {
 #[test]
 fn the_wave_equation_converges_at_the_order_of_its_lumped_mass() {
     for kind in KINDS {
-        let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
-        let mut case = format!(
-            "physics = \"wave\"\nsource = \"(2 + 8 * (1 + t^2)) * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nwave_speed = 2.0\n\
-            [initial]\namplitude = {u}\n[time]\nend = 0.5\nsteps = 10\n{EXPLICIT}[[boundary]]\ntag = \"right\"\nflux = \"4 * (1 + t^2) * cos(x) * cos(y)\"\n"
-        );
-        for side in SIDES[..2 * kind.dim()].iter().filter(|s| **s != "right") {
-            case += &format!("[[boundary]]\ntag = \"{side}\"\namplitude = {u}\n");
-        }
+        let case = moving_wave(kind, 10, EXPLICIT);
         let (s, (theory, tolerance)) = (slope(kind, &case, "amplitude"), theory(kind));
         println!("wave {kind}: {s:.3}");
         assert!((s - theory).abs() < tolerance, "{kind}: slope {s:.3}, theory {theory}");

@@ -91,3 +91,36 @@ pub(crate) fn shifted_grid(kind: CellKind, n: usize, shift: f64) -> Arc<Mesh> {
     mesh.points.chunks_exact_mut(dim).for_each(|p| p[0] += shift);
     Arc::new(mesh)
 }
+
+/// Elastodynamics with the displacement `((1 + t^2) sin x cos y, 0)` up to 0.5 s in some steps; `more` are further tables.
+pub(crate) fn moving_solid(kind: CellKind, steps: usize, more: &str) -> String {
+    let (e, nu, rho) = (2.5, 0.25, 1.7);
+    let (l, mu) = (e * nu / ((1.0 + nu) * (1.0 - 2.0 * nu)), e / (2.0 * (1.0 + nu)));
+    let (head, z) = if kind.dim() == 3 { ("", ", 0.0") } else { ("plane = \"strain\"\n", "") };
+    let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
+    let mut case = format!(
+        "physics = \"elastodynamics\"\n{head}body_force = [\"({} * (1 + t^2) + {}) * sin(x) * cos(y)\", \"{} * (1 + t^2) * cos(x) * sin(y)\"{z}]\n\
+        [mesh]\ngenerator = \"box\"\n[materials.body]\nE = {e}\nnu = {nu}\ndensity = {rho}\n[initial]\ndisplacement = [{u}, 0.0{z}]\n\
+        [time]\nend = 0.5\nsteps = {steps}\n{more}",
+        l + 3.0 * mu,
+        2.0 * rho,
+        l + mu
+    );
+    for side in &SIDES[..2 * kind.dim()] {
+        case += &format!("[[boundary]]\ntag = \"{side}\"\ndisplacement = [{u}, 0.0{z}]\n");
+    }
+    case
+}
+
+/// The wave equation with the amplitude `(1 + t^2) sin x cos y`, and its flux on the right, as [`moving_solid`].
+pub(crate) fn moving_wave(kind: CellKind, steps: usize, more: &str) -> String {
+    let u = "\"(1 + t^2) * sin(x) * cos(y)\"";
+    let mut case = format!(
+        "physics = \"wave\"\nsource = \"(2 + 8 * (1 + t^2)) * sin(x) * cos(y)\"\n[mesh]\ngenerator = \"box\"\n[materials.body]\nwave_speed = 2.0\n\
+        [initial]\namplitude = {u}\n[time]\nend = 0.5\nsteps = {steps}\n{more}[[boundary]]\ntag = \"right\"\nflux = \"4 * (1 + t^2) * cos(x) * cos(y)\"\n"
+    );
+    for side in SIDES[..2 * kind.dim()].iter().filter(|s| **s != "right") {
+        case += &format!("[[boundary]]\ntag = \"{side}\"\namplitude = {u}\n");
+    }
+    case
+}
